@@ -1,0 +1,177 @@
+"""From import paths to a workload, its stages and their functions."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from phasetune.errors import StudyError
+from phasetune.stage.contract import (
+    LABELLED_PART,
+    TEST_PART,
+    CheckParameters,
+    Stage,
+    StageFunction,
+)
+from phasetune.stage.sources import code_fingerprint, find_module
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedWorkload:
+    """A workload that was found and follows the contract; `code` is its sources' fingerprint."""
+
+    path: str
+    stages: tuple[Stage, ...]
+    data_type: type[BaseModel]
+    code: str
+    check: CheckParameters | None
+
+    def stage(self, name: str) -> Stage:
+        return next(stage for stage in self.stages if stage.name == name)
+
+    @property
+    def training_stages(self) -> tuple[Stage, ...]:
+        """Every stage but those that read the test data."""
+        return tuple(stage for stage in self.stages if TEST_PART not in stage.reads)
+
+    @property
+    def test_stages(self) -> tuple[Stage, ...]:
+        return tuple(stage for stage in self.stages if TEST_PART in stage.reads)
+
+    @property
+    def replicated(self) -> frozenset[str]:
+        """Names of the stages that read labelled data, and of all after the first of them."""
+        names = [stage.name for stage in self.stages]
+        readers = [i for i, stage in enumerate(self.stages) if LABELLED_PART in stage.reads]
+        return frozenset(names[readers[0] :]) if readers else frozenset()
+
+
+_fingerprints: dict[str, str] = {}
+
+
+def make_importable(folders: Sequence[str]) -> None:
+    """Put folders at the front of the import path, in their order."""
+    kept = [entry for entry in sys.path if entry not in folders]
+    sys.path[:] = [*dict.fromkeys(folders), *kept]
+
+
+def resolve_workload(
+    path: str, *, sources: Iterable[str] = (), folders: Sequence[str] = ()
+) -> ResolvedWorkload:
+    """Import a workload and check that it follows the contract.
+
+    A workload whose sources changed since this process imported it is imported anew: its
+    fingerprint must tell what runs.
+
+    Raises:
+        StudyError: it is not there, can't be imported, or breaks the contract.
+    """
+    make_importable(folders)
+    code = code_fingerprint(path, sources, folders)
+    _forget_if_other(path, code, folders)
+    module = _import(path)
+    _fingerprints[path] = code
+    problems = list(_contract_problems(path, module))
+    if problems:
+        raise StudyError(problems)
+    return ResolvedWorkload(
+        path=path,
+        stages=tuple(module.STAGES),
+        data_type=module.Data,
+        code=code,
+        check=cast(CheckParameters | None, getattr(module, "check", None)),
+    )
+
+
+def resolve_function(path: str) -> StageFunction:
+    """The function behind `module:function`.
+
+    Raises:
+        StudyError: there is no such module or function.
+    """
+    return cast(StageFunction, resolve_callable(path, what="stage function"))
+
+
+def resolve_callable(path: str, *, what: str) -> Callable[..., Any]:
+    """Whatever callable `module:name` names.
+
+    Raises:
+        StudyError: the text is not of that form, or nothing callable is there.
+    """
+    module_path, colon, name = path.partition(":")
+    if not colon or not module_path or not name:
+        raise StudyError(f"{what} must be of the form module:function, but is {path!r}")
+    found = getattr(_import(module_path), name, None)
+    if not callable(found):
+        raise StudyError(f"{what} {path!r}: the module has no function {name!r}")
+    return cast(Callable[..., Any], found)
+
+
+def _import(path: str) -> ModuleType:
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (path == error.name or path.startswith(error.name + ".")):
+            raise StudyError(f"there is no module {path!r}") from error
+        raise StudyError(f"module {path!r} needs {error.name!r}, which is not installed") from error
+    except Exception as error:
+        raise StudyError(
+            f"module {path!r} can't be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _forget_if_other(path: str, code: str, folders: Sequence[str]) -> None:
+    """Drop modules that this process imported from elsewhere, or before their sources changed."""
+    found = find_module(path, folders)
+    loaded = sys.modules.get(path)
+    origin = None if found is None or found.source is None else str(found.source)
+    if loaded is None or (
+        getattr(loaded, "__file__", None) == origin and _fingerprints.get(path, code) == code
+    ):
+        return
+    if path == "phasetune" or path.startswith("phasetune."):
+        return
+    for name in [name for name in sys.modules if name == path or name.startswith(path + ".")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def _contract_problems(path: str, module: ModuleType) -> Iterable[str]:
+    stages = getattr(module, "STAGES", None)
+    if not isinstance(stages, tuple | list) or not stages:
+        yield f"workload {path!r} must have STAGES, a tuple of phasetune.Stage, but has {stages!r}"
+        return
+    yield from _stage_problems(path, stages)
+    data_type = getattr(module, "Data", None)
+    if not (isinstance(data_type, type) and issubclass(data_type, BaseModel)):
+        yield f"workload {path!r} must have Data, a pydantic BaseModel, but has {data_type!r}"
+    elif not callable(getattr(data_type, "fingerprint", None)):
+        yield f"workload {path!r}: Data must have a method fingerprint(part) -> str"
+
+
+def _stage_problems(path: str, stages: Sequence[object]) -> Iterable[str]:
+    names: list[str] = []
+    for position, stage in enumerate(stages):
+        if not isinstance(stage, Stage):
+            yield f"workload {path!r}: STAGES[{position}] must be a phasetune.Stage, but is {stage!r}"
+            continue
+        if not stage.name.isidentifier():
+            yield f"workload {path!r}: stage name {stage.name!r} must be an identifier"
+        if stage.name in names:
+            yield f"workload {path!r}: two stages are named {stage.name!r}"
+        if not (isinstance(stage.params, type) and issubclass(stage.params, BaseModel)):
+            yield f"workload {path!r}: stage {stage.name!r} must have a pydantic BaseModel as params"
+        names.append(stage.name)
+    yield from _order_problems(path, [stage for stage in stages if isinstance(stage, Stage)])
+
+
+def _order_problems(path: str, stages: Sequence[Stage]) -> Iterable[str]:
+    reads_test = [TEST_PART in stage.reads for stage in stages]
+    if sorted(reads_test) != reads_test:
+        yield f"workload {path!r}: stages that read {TEST_PART!r} must be the last ones"
+    if stages and all(reads_test):
+        yield f"workload {path!r}: at least one stage must not read {TEST_PART!r}"

@@ -1,0 +1,1 @@
+"""What is asked: the study, read from a file or a function, and checked."""

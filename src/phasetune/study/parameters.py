@@ -1,0 +1,144 @@
+"""Parameters of all stages as one flat mapping of dotted names, coerced through their types.
+
+A *setting* is complete: every parameter of every stage has its value. Two settings that mean the
+same are equal, since each value went through the type that its stage declares.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ValidationError
+
+from phasetune.errors import PlanError
+from phasetune.stage.canonical import Json, canonical
+from phasetune.stage.contract import Stage
+from phasetune.study.problems import dotted, model_in, shown, suggestion, validation_messages
+from phasetune.study.reading import KeyPath
+
+Settings: TypeAlias = Mapping[str, Json]
+Problem: TypeAlias = tuple[KeyPath, str]
+
+
+def known_parameters(stages: Iterable[Stage]) -> tuple[str, ...]:
+    """Every dotted name that a point may set, such as `finetune.num_heads`."""
+    return tuple(
+        f"{stage.name}.{name}" for stage in stages for name in _field_names(stage.params)
+    )
+
+
+def _field_names(model_type: type[BaseModel]) -> Iterable[str]:
+    for name, field in model_type.model_fields.items():
+        inner = model_in(field.annotation)
+        yield name
+        if inner is not None:
+            yield from (f"{name}.{below}" for below in _field_names(inner))
+
+
+def set_parameter(nested: dict[str, Any], name: str, value: Any) -> None:
+    """Set a dotted name in nested settings, replacing what stood there."""
+    *around, last = name.split(".")
+    for part in around:
+        inner = nested.get(part)
+        nested[part] = dict(inner) if isinstance(inner, Mapping) else {}
+        nested = nested[part]
+    nested[last] = value
+
+
+def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """From dotted names to one mapping per stage."""
+    nested: dict[str, Any] = {}
+    for name, value in settings.items():
+        set_parameter(nested, name, value)
+    return nested
+
+
+def flatten(models: Mapping[str, BaseModel]) -> dict[str, Json]:
+    """From typed parameters to a complete setting.
+
+    Raises:
+        PlanError: a value has no stable writing.
+    """
+    flat: dict[str, Json] = {}
+    for stage, model in models.items():
+        _flatten_into(flat, stage, model)
+    return flat
+
+
+def _flatten_into(flat: dict[str, Json], prefix: str, model: BaseModel) -> None:
+    for name in type(model).model_fields:
+        value, path = getattr(model, name), f"{prefix}.{name}"
+        if isinstance(value, BaseModel):
+            _flatten_into(flat, path, value)
+        else:
+            flat[path] = canonical(_plain(value), where=f"params.{path}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="python")
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def typed_stage(stage: Stage, values: object) -> tuple[BaseModel | None, list[Problem]]:
+    """Type one stage's values; problems have paths below the stage.
+
+    Text never becomes a number and a switch never becomes one: what looks like the wrong type is.
+    """
+    if not isinstance(values, Mapping):
+        return None, [((), f"must be a mapping of parameters, but is {shown(values)}")]
+    unknown = [name for name in values if name not in stage.params.model_fields]
+    problems: list[Problem] = [
+        ((name,), f"is no parameter of {stage.name!r}{suggestion(name, stage.params.model_fields)}")
+        for name in unknown
+    ]
+    known = {name: value for name, value in values.items() if name not in unknown}
+    try:
+        model = stage.params.model_validate(known)
+    except ValidationError as error:
+        return None, problems + validation_messages(error, stage.params)
+    problems += kind_problems((), known, model.model_dump(mode="python"))
+    return (None if problems else model), problems
+
+
+def kind_problems(path: KeyPath, given: Any, typed: Any) -> Iterable[Problem]:
+    """Where typing silently turned text or a switch into a number, or the other way round."""
+    if isinstance(given, Mapping) and isinstance(typed, Mapping):
+        for key in given:
+            if key in typed:
+                yield from kind_problems((*path, key), given[key], typed[key])
+    elif isinstance(given, list | tuple) and isinstance(typed, list | tuple):
+        for i, (one, other) in enumerate(zip(given, typed, strict=False)):
+            yield from kind_problems((*path, i), one, other)
+    elif _kind(given) != _kind(typed) and isinstance(typed, bool | int | float):
+        yield path, f"must be a {_kind(typed)}, but is {shown(given)}"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "switch (true or false)"
+    if isinstance(value, int | float):
+        return "number"
+    return type(value).__name__
+
+
+def typed_settings(stages: Iterable[Stage], settings: Mapping[str, Any]) -> dict[str, BaseModel]:
+    """Type a complete setting.
+
+    Raises:
+        PlanError: every parameter that is not what its stage declares.
+    """
+    nested = nest(settings)
+    models: dict[str, BaseModel] = {}
+    problems: list[str] = []
+    for stage in stages:
+        model, found = typed_stage(stage, nested.get(stage.name, {}))
+        problems += [f"{dotted((stage.name, *path))}: {message}" for path, message in found]
+        if model is not None:
+            models[stage.name] = model
+    if problems:
+        raise PlanError(problems)
+    return models

@@ -1,0 +1,85 @@
+"""Problems in words: a dotted path, where it stands, what is wrong, and the way out."""
+
+import difflib
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from phasetune.study.reading import Document, KeyPath
+
+_LONGEST_VALUE = 80
+
+
+def dotted(path: KeyPath) -> str:
+    """The path as an override on the command line would write it."""
+    return ".".join(str(part) for part in path)
+
+
+def describe(path: KeyPath, message: str, document: Document) -> str:
+    """One sentence, led by the path and, where known, file and line."""
+    place = document.place(path)
+    where = f" ({place})" if place else ""
+    return f"{dotted(path) or 'study'}{where}: {message}"
+
+
+def shown(value: object) -> str:
+    """A value for a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def suggestion(unknown: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or all that is known where nothing is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(unknown, names, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def validation_messages(
+    error: ValidationError, model_type: type[BaseModel]
+) -> list[tuple[KeyPath, str]]:
+    """Pydantic's findings as (path, message), in our words."""
+    return [
+        (tuple(detail["loc"]), _message(detail, model_type))
+        for detail in error.errors(include_url=False)
+    ]
+
+
+def _message(detail: ErrorDetails, model_type: type[BaseModel]) -> str:
+    if detail["type"] == "extra_forbidden":
+        *around, unknown = detail["loc"]
+        return f"is not known{suggestion(str(unknown), _fields_at(model_type, around))}"
+    if detail["type"] == "missing":
+        return "is missing"
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    text = text[0].lower() + text[1:]
+    if ", but is " in text or detail["type"] == "value_error":
+        return text
+    text = text.replace("should ", "must ", 1)
+    return f"{text}, but is {shown(detail['input'])}"
+
+
+def _fields_at(model_type: type[BaseModel], path: Sequence[str | int]) -> Iterable[str]:
+    current: type[BaseModel] | None = model_type
+    for part in path:
+        if isinstance(part, int) or current is None:
+            continue
+        field = current.model_fields.get(part)
+        current = None if field is None else model_in(field.annotation)
+    return () if current is None else current.model_fields
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """The first pydantic model inside an annotation such as `tuple[Phase, ...]` or `A | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in typing.get_args(annotation):
+        found = model_in(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,163 @@
+"""YAML read strictly, as YAML 1.2: what a person wrote twice, or not quite, is an error.
+
+`1e-3` is a number; duplicate keys, aliases, merge keys, tags and several documents are refused,
+with their line. Each value's line is kept, so that later checks can name it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+
+from phasetune.errors import StudyError
+
+LARGEST_BYTES = 1_000_000
+DEEPEST = 20
+
+KeyPath = tuple[str | int, ...]
+
+_TAG = "tag:yaml.org,2002:"
+_TEXT_TAGS = (f"{_TAG}str", f"{_TAG}timestamp")
+_SCALAR_TAGS = tuple(f"{_TAG}{kind}" for kind in ("null", "bool", "int", "float"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What a file says, as plain values, and where each value stands (`file:line`)."""
+
+    content: dict[str, Any]
+    places: Mapping[KeyPath, str] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> str | None:
+        """Where the value at a path stands, or the nearest one around it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.places:
+                return self.places[path[:length]]
+        return None
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a file with one mapping.
+
+    Raises:
+        StudyError: every problem that reading shows, each with its line.
+    """
+    text = _read_text(path)
+    reader = _Reader(source=path.name)
+    content = reader.read(text)
+    if not reader.problems and not isinstance(content, dict):
+        reader.problems.append(f"{path.name}: must be a mapping of settings, but is {content!r}")
+    if reader.problems:
+        raise StudyError(reader.problems)
+    return Document(content=content, places=reader.places)
+
+
+def read_value(text: str, *, source: str) -> Any:
+    """Read one value as a study file would, such as `0.5` or `[1, 2]`.
+
+    Raises:
+        StudyError: the text is not YAML.
+    """
+    reader = _Reader(source=source)
+    value = reader.read(text)
+    if reader.problems:
+        raise StudyError(reader.problems)
+    return value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_BYTES:
+            raise StudyError(
+                f"{path}: a study file must be at most {LARGEST_BYTES} bytes, but is {size}"
+            )
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise StudyError(f"there is no study file {path}") from error
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: must be UTF-8 text, but byte {error.start} is not") from error
+    except OSError as error:
+        raise StudyError(f"{path}: can't be read: {error.strerror}") from error
+
+
+class _Reader:
+    """Turns one text into plain values, collecting problems and places."""
+
+    def __init__(self, *, source: str) -> None:
+        self.source = source
+        self.problems: list[str] = []
+        self.places: dict[KeyPath, str] = {}
+        self._yaml = YAML(typ="safe", pure=True)
+
+    def read(self, text: str) -> Any:
+        try:
+            self.problems.extend(self._shape_problems(text))
+            if self.problems:
+                return None
+            node = self._yaml.compose(text)
+            return None if node is None else self._plain(node, ())
+        except MarkedYAMLError as error:
+            line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
+            self.problems.append(f"{self.source}{line}: not valid YAML: {error.problem}")
+        except (YAMLError, ValueError, OverflowError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            self.problems.append(f"{self.source}: not valid YAML: {first}")
+        return None
+
+    def _shape_problems(self, text: str) -> Iterator[str]:
+        """Aliases and depth, seen before anything is built from them."""
+        depth = 0
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, AliasEvent):
+                yield f"{self._at(event)}: aliases (*{event.anchor}) are refused; write the value"
+            depth += isinstance(event, CollectionStartEvent)
+            depth -= isinstance(event, CollectionEndEvent)
+            if depth > DEEPEST:
+                yield f"{self._at(event)}: nested deeper than {DEEPEST} levels"
+                return
+
+    def _at(self, marked: Any) -> str:
+        return f"{self.source}:{marked.start_mark.line + 1}"
+
+    def _plain(self, node: Node, path: KeyPath) -> Any:
+        self.places[path] = self._at(node)
+        if isinstance(node, ScalarNode):
+            return self._scalar(node)
+        if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            self.problems.append(f"{self._at(node)}: the tag {node.tag!r} is refused")
+            return None
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        return [self._plain(item, (*path, i)) for i, item in enumerate(node.value)]
+
+    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node, path)
+            if key in found:
+                dotted = ".".join(str(part) for part in (*path, key))
+                self.problems.append(f"{self._at(key_node)}: {dotted} is given twice; keep one")
+            found[key] = self._plain(value_node, (*path, key))
+            self.places[(*path, key)] = self._at(key_node)
+        return found
+
+    def _key(self, node: Node, path: KeyPath) -> str:
+        if not isinstance(node, ScalarNode) or node.tag == f"{_TAG}merge":
+            self.problems.append(f"{self._at(node)}: keys must be plain text; use `extends:` to merge")
+            return ""
+        return str(node.value)
+
+    def _scalar(self, node: ScalarNode) -> Any:
+        if node.tag in _TEXT_TAGS:
+            return str(node.value)
+        if node.tag not in _SCALAR_TAGS:
+            self.problems.append(f"{self._at(node)}: the tag {node.tag!r} is refused")
+            return None
+        value = self._yaml.constructor.construct_object(node)
+        return float(value) if isinstance(value, float) else value
