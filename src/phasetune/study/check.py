@@ -149,9 +149,7 @@ def _template_problems(path: KeyPath, template: str, known: tuple[str, ...]) -> 
             yield path, f"{{{name}:{spec}}} must not have fields inside its format"
 
 
-def _protocol_problems(
-    workload: ResolvedWorkload, content: Mapping[str, Any]
-) -> Iterable[Problem]:
+def _protocol_problems(workload: ResolvedWorkload, content: Mapping[str, Any]) -> Iterable[Problem]:
     replicates, objective = content.get("replicates"), content.get("objective")
     repeated = isinstance(replicates, Mapping) and any(
         isinstance(count, int) and count > 1 for count in replicates.values()

@@ -21,9 +21,7 @@ Problem: TypeAlias = tuple[KeyPath, str]
 
 def known_parameters(stages: Iterable[Stage]) -> tuple[str, ...]:
     """Every dotted name that a point may set, such as `finetune.num_heads`."""
-    return tuple(
-        f"{stage.name}.{name}" for stage in stages for name in _field_names(stage.params)
-    )
+    return tuple(f"{stage.name}.{name}" for stage in stages for name in _field_names(stage.params))
 
 
 def _field_names(model_type: type[BaseModel]) -> Iterable[str]:

@@ -149,7 +149,9 @@ class _Reader:
 
     def _key(self, node: Node, path: KeyPath) -> str:
         if not isinstance(node, ScalarNode) or node.tag == f"{_TAG}merge":
-            self.problems.append(f"{self._at(node)}: keys must be plain text; use `extends:` to merge")
+            self.problems.append(
+                f"{self._at(node)}: keys must be plain text; use `extends:` to merge"
+            )
             return ""
         return str(node.value)
 

@@ -1,0 +1,59 @@
+"""Identity: a run's key covers all that can change its artifact, and nothing else.
+
+    key = hash(stage, typed parameters, numerics, fingerprints of the data parts it reads,
+               seed, fold, code fingerprint, parent's key)
+
+Names, notes, resources, paths and times are not in it. Library versions and the device are the
+environment class, which the artifact's manifest holds.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from phasetune.stage.canonical import Json, digest
+from phasetune.stage.contract import Fold, Stage
+from phasetune.study.schema import Numerics
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What all keys of a study have in common."""
+
+    code: str
+    numerics: Numerics
+    fingerprints: Mapping[str, str]
+
+    def key(
+        self,
+        stage: Stage,
+        params: Mapping[str, Json],
+        *,
+        seed: int,
+        fold: Fold | None,
+        parent: str | None,
+    ) -> str:
+        """The key of one run, 32 hexadecimal digits."""
+        return digest(
+            {
+                "schema": SCHEMA,
+                "stage": stage.name,
+                "function": stage.function,
+                "params": params,
+                "numerics": self.numerics.model_dump(),
+                "data": {part: self.fingerprints[part] for part in stage.reads},
+                "seed": seed,
+                "fold": None if fold is None else [fold.index, fold.of, fold.seed],
+                "code": self.code,
+                "parent": parent,
+            },
+            where=stage.name,
+        )
+
+
+def derived_seed(seed: int, *stream: str | int) -> int:
+    """A seed in [0, 2**32) for a named stream of a study's seed."""
+    text = "\0".join(str(part) for part in (seed, *stream))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

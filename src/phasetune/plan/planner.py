@@ -1,0 +1,264 @@
+"""From a study and the settings carried so far to the trials of a phase.
+
+Every trial becomes chains of runs, one per replicate. What two trials share needs no mechanism of
+its own: stages that read no labelled data do not depend on the replicate, and a stage's key does
+not depend on the parameters of later stages, so equal work has equal keys.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from phasetune.errors import PlanError
+from phasetune.plan.key import Identity, derived_seed
+from phasetune.plan.names import BASELINE_NAME, default_names, equal_names, templated_name
+from phasetune.plan.trial import PhasePlan, Replicate, Run, Trial
+from phasetune.stage.canonical import canonical_json
+from phasetune.stage.contract import Fold, Stage
+from phasetune.study.load import LoadedStudy
+from phasetune.study.parameters import Settings, flatten, nest, set_parameter, typed_settings
+from phasetune.study.schema import Phase, Point
+
+LARGE = 10_000
+HOLD_OUT_OF = 5
+
+
+class Planner:
+    """Plans phases of one study; remembers typed parameters and runs it has seen."""
+
+    def __init__(self, loaded: LoadedStudy, fingerprints: Mapping[str, str]) -> None:
+        self.study = loaded.study
+        self.workload = loaded.workload
+        self._data = loaded.data
+        self._identity = Identity(
+            code=loaded.workload.code, numerics=loaded.study.numerics, fingerprints=fingerprints
+        )
+        self._models: dict[str, tuple[BaseModel, Settings]] = {}
+        self._refuse_too_large()
+
+    def base_settings(self) -> Settings:
+        """The study's own parameters, before any phase, as far as they are given."""
+        return {
+            f"{stage}.{name}": value
+            for stage, params in self.study.params.items()
+            for name, value in params.items()
+        }
+
+    def phase(self, index: int, carried: Settings) -> PhasePlan:
+        """The trials of a phase around what was carried into it.
+
+        Raises:
+            PlanError: a trial's parameters or name are not allowed, or two trials are the same.
+        """
+        phase = self.study.phases[index]
+        points = points_of(phase)
+        trials = self._trials(phase, points, [self._settings(carried, p.params) for p in points])
+        return PhasePlan(
+            index=index,
+            name=phase.name,
+            carried=carried,
+            trials=trials,
+            baseline=self._baseline(phase, trials, carried),
+        )
+
+    def final(self, winner: Settings) -> Trial | None:
+        """The last winner, refitted on all training data and tested once; None if neither."""
+        final = self.study.final
+        tested = self.workload.test_stages if final.test else ()
+        if not final.refit and not tested:
+            return None
+        seed_index, fold = (0, None) if final.refit else self._repetitions()[0]
+        stages = (*self.workload.training_stages, *tested)
+        replicate = self._replicate(stages, winner, seed_index=seed_index, fold=fold)
+        return Trial(
+            name="final", phase="final", point={}, settings=winner, replicates=(replicate,)
+        )
+
+    def _settings(self, carried: Settings, point: Mapping[str, Any]) -> Settings:
+        nested = nest(carried)
+        for name, value in point.items():
+            set_parameter(nested, name, value)
+        settings: dict[str, Any] = {}
+        for stage in self.workload.stages:
+            settings |= self._typed(stage, nested.get(stage.name, {}))[1]
+        return settings
+
+    def _typed(self, stage: Stage, values: Mapping[str, Any]) -> tuple[BaseModel, Settings]:
+        known = canonical_json([stage.name, values], where=stage.name)
+        if known not in self._models:
+            flat = {f"{stage.name}.{name}": value for name, value in values.items()}
+            model = typed_settings([stage], flat)
+            self._models[known] = (model[stage.name], flatten(model))
+        return self._models[known]
+
+    def _trials(
+        self, phase: Phase, points: Sequence[Point], settings: Sequence[Settings]
+    ) -> tuple[Trial, ...]:
+        _refuse_equal(phase, settings)
+        names = _trial_names(phase, points, settings)
+        self._refuse_against_rules(names, settings)
+        return tuple(
+            self._trial(name, phase.name, point, setting)
+            for name, point, setting in zip(names, points, settings, strict=True)
+        )
+
+    def _trial(self, name: str, phase: str, point: Point, settings: Settings) -> Trial:
+        stages = self._scored_stages()
+        return Trial(
+            name=name,
+            phase=phase,
+            point={key: settings.get(key, value) for key, value in point.params.items()},
+            settings=settings,
+            replicates=tuple(
+                self._replicate(stages, settings, seed_index=seed_index, fold=fold)
+                for seed_index, fold in self._repetitions()
+            ),
+            note=point.note,
+            expect=point.expect,
+        )
+
+    def _baseline(self, phase: Phase, trials: Sequence[Trial], carried: Settings) -> Trial | None:
+        """The study's fixed baseline, else (where it is needed) what was carried in."""
+        explicit = self.study.baseline
+        if not self.study.needs_baseline:
+            return None
+        around, params = (carried, {}) if explicit is None else (self.base_settings(), explicit)
+        settings = self._settings(around, params)
+        for trial in trials:
+            if trial.settings == settings:
+                return trial
+        self._refuse_against_rules([BASELINE_NAME], [settings])
+        name = f"{phase.name}-{BASELINE_NAME}"
+        return self._trial(name, phase.name, Point(params=dict(params)), settings)
+
+    def _refuse_against_rules(self, names: Sequence[str], settings: Sequence[Settings]) -> None:
+        problems = list(self._rule_problems(names, settings))
+        if problems:
+            raise PlanError(problems)
+
+    def _rule_problems(self, names: Sequence[str], settings: Sequence[Settings]) -> Iterable[str]:
+        """What the workload's own rules across stages say of each setting."""
+        if self.workload.check is None:
+            return
+        for name, setting in zip(names, settings, strict=True):
+            nested = nest(setting)
+            models = {
+                stage.name: self._typed(stage, nested.get(stage.name, {}))[0]
+                for stage in self.workload.stages
+            }
+            for problem in self.workload.check(models, self._data):
+                yield f"trial {name}: {problem}"
+
+    def _scored_stages(self) -> tuple[Stage, ...]:
+        on_test = self.study.objective.on == "test"
+        return self.workload.stages if on_test else self.workload.training_stages
+
+    def _repetitions(self) -> list[tuple[int, Fold | None]]:
+        """Seeds times folds, the same for every trial, so that differences are paired."""
+        seeds = range(self.study.replicates.seeds if self.workload.replicated else 1)
+        return [(seed, fold) for seed in seeds for fold in self._folds()]
+
+    def _folds(self) -> list[Fold | None]:
+        count = self.study.replicates.folds
+        if not self.workload.replicated or (count is None and self.study.objective.on == "test"):
+            return [None]
+        seed = derived_seed(self.study.seed, "folds")
+        return [
+            Fold(index=index, of=count or HOLD_OUT_OF, seed=seed) for index in range(count or 1)
+        ]
+
+    def _replicate(
+        self, stages: Sequence[Stage], settings: Settings, *, seed_index: int, fold: Fold | None
+    ) -> Replicate:
+        nested, runs = nest(settings), list[Run]()
+        for stage in stages:
+            repeated = stage.name in self.workload.replicated
+            params = self._typed(stage, nested.get(stage.name, {}))[1]
+            runs.append(
+                self._run(
+                    stage,
+                    params,
+                    seed=derived_seed(
+                        self.study.seed, "stage", stage.name, seed_index if repeated else 0
+                    ),
+                    fold=fold if repeated else None,
+                    parent=runs[-1].key if runs else None,
+                )
+            )
+        return Replicate(seed_index=seed_index, fold=fold, runs=tuple(runs))
+
+    def _run(
+        self, stage: Stage, params: Settings, *, seed: int, fold: Fold | None, parent: str | None
+    ) -> Run:
+        return Run(
+            key=self._identity.key(stage, params, seed=seed, fold=fold, parent=parent),
+            stage=stage.name,
+            function=stage.function,
+            params=params,
+            seed=seed,
+            fold=fold,
+            parent=parent,
+        )
+
+    def _refuse_too_large(self) -> None:
+        count = sum(count_points(phase) for phase in self.study.phases)
+        if count > LARGE and not self.study.allow_large:
+            raise PlanError(
+                f"the study has {count} trials; for more than {LARGE} set allow_large: true"
+            )
+
+
+def count_points(phase: Phase) -> int:
+    """How many trials a phase has, without making them."""
+    if phase.points is not None:
+        return len(phase.points)
+    return math.prod(len(axis) for axis in (phase.grid or {}).values())
+
+
+def points_of(phase: Phase) -> tuple[Point, ...]:
+    """The product of a grid's axes, the last one fastest; or the points as they stand."""
+    if phase.points is not None:
+        return phase.points
+    grid = phase.grid or {}
+    return tuple(
+        Point(params=dict(zip(grid, values, strict=True)))
+        for values in itertools.product(*grid.values())
+    )
+
+
+def _trial_names(phase: Phase, points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
+    if phase.trial_name is not None:
+        names = [templated_name(phase.trial_name, s, phase=phase.name) for s in settings]
+    else:
+        names = default_names(phase.name, settings, _varied(points, settings))
+    twice = equal_names(names)
+    if twice:
+        raise PlanError(
+            f"phases.{phase.name}.trial_name: two trials are named {twice[0]!r}; "
+            "name what they differ in"
+        )
+    return names
+
+
+def _varied(points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
+    named = list(dict.fromkeys(name for point in points for name in point.params))
+    named = [name for name in named if all(name in setting for setting in settings)]
+    if len(points) == 1:
+        return named
+    return [
+        name for name in named if any(setting[name] != settings[0][name] for setting in settings)
+    ]
+
+
+def _refuse_equal(phase: Phase, settings: Sequence[Settings]) -> None:
+    seen: dict[str, int] = {}
+    for position, setting in enumerate(settings):
+        first = seen.setdefault(canonical_json(setting), position)
+        if first != position:
+            raise PlanError(
+                f"phases.{phase.name}: points {first} and {position} (counted from 0) are the same "
+                "setting; keep one"
+            )

@@ -1,0 +1,79 @@
+"""The values of a plan: runs, replicates, trials, phases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from phasetune.stage.canonical import Json, digest
+from phasetune.stage.contract import Fold
+from phasetune.study.parameters import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One execution of one stage; equal runs have equal keys and exist once."""
+
+    key: str
+    stage: str
+    function: str
+    params: Mapping[str, Json]
+    seed: int
+    fold: Fold | None
+    parent: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicate:
+    """One repetition of a trial: its runs, each the parent of the next; the last gives the score."""
+
+    seed_index: int
+    fold: Fold | None
+    runs: tuple[Run, ...]
+
+    @property
+    def scored(self) -> Run:
+        return self.runs[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One complete setting, and the point in which it differs from what was carried."""
+
+    name: str
+    phase: str
+    point: Settings
+    settings: Settings
+    replicates: tuple[Replicate, ...]
+    note: str | None = None
+    expect: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(run for replicate in self.replicates for run in replicate.runs)
+
+    @property
+    def key(self) -> str:
+        """What the trial computes: its runs, whatever its name is."""
+        return digest([run.key for run in self.runs])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhasePlan:
+    """The trials of a phase around carried settings, in file order.
+
+    `baseline` is one of the trials where a point equals it, else an extra one that can't win.
+    """
+
+    index: int
+    name: str
+    carried: Settings
+    trials: tuple[Trial, ...]
+    baseline: Trial | None
+
+    @property
+    def all_trials(self) -> tuple[Trial, ...]:
+        if self.baseline is None or self.baseline in self.trials:
+            return self.trials
+        return (*self.trials, self.baseline)
+
+    def trial(self, name: str) -> Trial | None:
+        return next((trial for trial in self.all_trials if trial.name == name), None)

@@ -1,0 +1,1 @@
+"""Which one wins: constraints, scores, decision, carry. Pure functions over values."""

@@ -1,0 +1,1 @@
+"""What remains: artifacts by key, records, paths, provenance, and the one durable write."""

@@ -1,0 +1,222 @@
+"""Artifacts by key: what a run leaves, published whole or not at all.
+
+    store/<stage>/<key>/files/         what the stage wrote
+    store/<stage>/<key>/history.json   reported metrics by step
+    store/<stage>/<key>/manifest.json  final metrics, environment, and each file's size and digest
+
+An artifact is filled as a draft and appears by one rename, its manifest written last. One without
+a manifest, or with another key's, does not exist. The first that was published under a key stays.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phasetune.errors import StoreError
+from phasetune.store import durable
+from phasetune.store.documents import document_text, numbers
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+HISTORY = "history.json"
+FILES = "files"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A published artifact, as its manifest tells."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return str(self.manifest["key"])
+
+    @property
+    def stage(self) -> str:
+        return str(self.manifest["stage"])
+
+    @property
+    def files(self) -> Path:
+        return self.folder / FILES
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return numbers(self.manifest["metrics"])
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """The environment class it was computed in."""
+        found: Mapping[str, Any] = self.manifest["environment"]
+        return found
+
+    @property
+    def duration_seconds(self) -> float:
+        return float(self.manifest["provenance"]["duration_seconds"])
+
+    def history(self) -> list[dict[str, float]]:
+        """One row per reported step, in order; each has `step`."""
+        rows: list[dict[str, Any]] = json.loads((self.folder / HISTORY).read_bytes())["rows"]
+        return [numbers(row) for row in rows]
+
+    def verify(self) -> None:
+        """Compare every file with the manifest.
+
+        Raises:
+            StoreError: a file is missing, added or differs; the message names it.
+        """
+        expected: Mapping[str, Mapping[str, Any]] = self.manifest["files"]
+        found = _described_files(self.folder)
+        for name in sorted({*expected, *found}):
+            if expected.get(name) != found.get(name):
+                raise StoreError(
+                    f"{self.folder / name} is not what was published: must be "
+                    f"{expected.get(name)}, but is {found.get(name)}"
+                )
+
+
+class ArtifactStore:
+    """Artifacts below `results/store`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, stage: str, key: str) -> Path:
+        return self.root / stage / key
+
+    def get(self, stage: str, key: str) -> Artifact | None:
+        """The artifact of a key, or None; checks the manifest and each file's size.
+
+        Raises:
+            StoreError: there is a manifest, but what it lists is not there.
+        """
+        folder = self.folder(stage, key)
+        manifest = _read_manifest(folder)
+        if manifest is None or manifest.get("key") != key or manifest.get("stage") != stage:
+            return None
+        for name, described in manifest["files"].items():
+            path = folder / name
+            size = path.stat().st_size if path.is_file() else None
+            if size != described["size"]:
+                raise StoreError(
+                    f"{path} is not what was published: must have {described['size']} bytes, "
+                    f"but has {size}"
+                )
+        return Artifact(folder=folder, manifest=manifest)
+
+    def durations(self, stage: str, *, most: int = 200) -> list[float]:
+        """Durations in seconds of up to `most` stored runs of a stage."""
+        folders = sorted((self.root / stage).glob("[0-9a-f]*"))[:most]
+        manifests = [_read_manifest(folder) for folder in folders]
+        return [float(m["provenance"]["duration_seconds"]) for m in manifests if m is not None]
+
+    def draft(self, stage: str, key: str, attempt: str) -> Path:
+        """An empty folder to fill; what an earlier try of this attempt left is removed."""
+        draft = self.root / stage / f"{durable.DRAFT_PREFIX}{key}-{attempt}"
+        durable.discard(draft)
+        (draft / FILES).mkdir(parents=True)
+        return draft
+
+    def publish(
+        self,
+        draft: Path,
+        *,
+        stage: str,
+        key: str,
+        metrics: Mapping[str, float],
+        history: list[dict[str, float]],
+        record: Mapping[str, Any],
+    ) -> Artifact:
+        """Write the manifest and make the draft the artifact; an existing one stays.
+
+        Raises:
+            StoreError: the disk is full, or the stage left something that is no plain file.
+        """
+        try:
+            return self._publish(draft, stage, key, metrics, history, record)
+        except OSError as error:
+            raise StoreError(
+                f"the artifact {stage}/{key} can't be published: {error.strerror or error}"
+            ) from error
+        finally:
+            durable.discard(draft)
+
+    def _publish(
+        self,
+        draft: Path,
+        stage: str,
+        key: str,
+        metrics: Mapping[str, float],
+        history: list[dict[str, float]],
+        record: Mapping[str, Any],
+    ) -> Artifact:
+        (draft / HISTORY).write_text(document_text({"rows": history}))
+        manifest = {
+            "schema": SCHEMA,
+            "stage": stage,
+            "key": key,
+            "metrics": dict(metrics),
+            "files": _described_files(draft),
+            **record,
+        }
+        (draft / MANIFEST).write_text(document_text(manifest))
+        target = self.folder(stage, key)
+        existing = self._intact(stage, key)
+        if existing is not None:
+            return existing
+        try:
+            durable.commit(draft, target)
+        except OSError:
+            existing = self._intact(stage, key)
+            if existing is None:
+                raise
+            return existing
+        return Artifact(folder=target, manifest=json.loads(document_text(manifest)))
+
+    def _intact(self, stage: str, key: str) -> Artifact | None:
+        try:
+            return self.get(stage, key)
+        except StoreError:
+            return None
+
+    def set_aside(self, stage: str, key: str, *, reason: str) -> Path:
+        """Move an artifact out of the way, keeping it; its run will be executed again."""
+        parent = self.root / "set-aside" / stage
+        parent.mkdir(parents=True, exist_ok=True)
+        taken = len(list(parent.glob(f"{key}-{reason}*")))
+        target = parent / f"{key}-{reason}-{taken + 1}"
+        durable.commit(self.folder(stage, key), target)
+        return target
+
+
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_ours = isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
+    return manifest if is_ours and _has_all(manifest) else None
+
+
+def _has_all(manifest: dict[str, Any]) -> bool:
+    return all(
+        isinstance(manifest.get(name), dict)
+        for name in ("metrics", "files", "environment", "provenance")
+    )
+
+
+def _described_files(folder: Path) -> dict[str, dict[str, Any]]:
+    described: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise StoreError(f"{path} must be a plain file or folder; links are not published")
+        if path.is_file() and path != folder / MANIFEST:
+            with path.open("rb") as file:
+                hashed = hashlib.file_digest(file, "sha256").hexdigest()
+            name = path.relative_to(folder).as_posix()
+            described[name] = {"size": path.stat().st_size, "sha256": hashed}
+    return described

@@ -1,0 +1,48 @@
+"""Runs that failed, by key: the cause in one line, and the full traceback beside it.
+
+A failure belongs to a key, so it is forgotten as soon as code, data or parameters change.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from phasetune.store.documents import read_document, write_document
+from phasetune.store.durable import write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a run failed: `cause` is `error`, `worker_died` or `stalled`."""
+
+    stage: str
+    key: str
+    cause: str
+    message: str
+
+
+class FailureStore:
+    """Failures below `results/store/failures`."""
+
+    def __init__(self, store: Path) -> None:
+        self._root = store / "failures"
+
+    def get(self, stage: str, key: str) -> Failure | None:
+        """The failure of a run, or None."""
+        content = read_document(self._record(stage, key))
+        return None if content is None else Failure(**{k: str(v) for k, v in content.items()})
+
+    def traceback(self, stage: str, key: str) -> Path:
+        """Where the full traceback is."""
+        return self._root / stage / f"{key}.traceback.txt"
+
+    def put(self, failure: Failure, traceback: str) -> None:
+        """Record a failure; the traceback first, so that a record always has one."""
+        write_text(self.traceback(failure.stage, failure.key), traceback)
+        write_document(self._record(failure.stage, failure.key), asdict(failure))
+
+    def forget(self, stage: str, key: str) -> None:
+        """Let the run be tried again."""
+        self._record(stage, key).unlink(missing_ok=True)
+
+    def _record(self, stage: str, key: str) -> Path:
+        return self._root / stage / f"{key}.json"

@@ -1,0 +1,114 @@
+"""Where everything lies below a results root. The one place that knows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STORE = "store"
+
+
+@dataclass(frozen=True)
+class ResultsPaths:
+    """A results root, shared by studies: `store/` and one folder per study."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        return self.root / STORE
+
+    @property
+    def digests(self) -> Path:
+        return self.store / "digests.json"
+
+    def study(self, name: str) -> "StudyPaths":
+        return StudyPaths(self.root / name)
+
+    def studies(self) -> list["StudyPaths"]:
+        """Every study that has left something, by name."""
+        found = sorted(self.root.glob("*/study.yaml"))
+        return [StudyPaths(path.parent) for path in found]
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """What a study leaves."""
+
+    root: Path
+
+    @property
+    def study(self) -> Path:
+        return self.root / "study.yaml"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+    @property
+    def provenance(self) -> Path:
+        return self.root / "provenance.json"
+
+    @property
+    def analysis(self) -> Path:
+        return self.root / "analysis.txt"
+
+    @property
+    def best(self) -> Path:
+        return self.root / "best.yaml"
+
+    @property
+    def model(self) -> Path:
+        """The final model's files."""
+        return self.root / "model"
+
+    @property
+    def log(self) -> Path:
+        """What Ray printed."""
+        return self.root / "logs" / "ray.log"
+
+    def phase(self, name: str) -> "PhasePaths":
+        return PhasePaths(self.root / "phases" / name)
+
+    def trial(self, name: str) -> Path:
+        """The folder of a trial, for people who know its name."""
+        return self.root / "trials" / name
+
+    def checkpoints(self, stage: str, key: str) -> list[Path]:
+        """Every checkpoint that any attempt of this study left of a run."""
+        return sorted(self.root.glob(f"phases/*/attempts/*/{run_folder(stage, key)}/checkpoint_*"))
+
+
+@dataclass(frozen=True)
+class PhasePaths:
+    """What a phase leaves."""
+
+    root: Path
+
+    @property
+    def decision(self) -> Path:
+        return self.root / "decision.json"
+
+    def old_decision(self, inputs: str) -> Path:
+        """A decision that no longer holds, kept beside the one that does."""
+        return self.root / f"decision-{inputs[:12]}.json"
+
+    @property
+    def trials(self) -> Path:
+        return self.root / "trials.parquet"
+
+    @property
+    def history(self) -> Path:
+        return self.root / "history.parquet"
+
+    @property
+    def attempts(self) -> Path:
+        return self.root / "attempts"
+
+    def new_attempt(self) -> Path:
+        """A folder that no attempt has used: reused ones would mix what they hold."""
+        numbers = [int(path.name) for path in self.attempts.glob("[0-9]*") if path.name.isdigit()]
+        return self.attempts / f"{max(numbers, default=0) + 1:04d}"
+
+
+def run_folder(stage: str, key: str) -> str:
+    """The name of a run's folder in an attempt; long enough to be unique, short enough to read."""
+    return f"{stage}-{key[:20]}"
