@@ -1,1 +1,131 @@
-"""phased studies"""
+"""Phased studies on Ray Tune.
+
+The public names, resolved when they are first used: importing phasetune imports nothing heavy.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phasetune.api import (
+        StudyOutcome,
+        analysis,
+        history,
+        load_study,
+        plan_study,
+        run_study,
+        runs,
+        trials,
+    )
+    from phasetune.errors import (
+        PhasetuneError,
+        PlanError,
+        SelectionError,
+        StageError,
+        StoreError,
+        StudyError,
+    )
+    from phasetune.stage.contract import (
+        Fold,
+        Milestone,
+        Predictor,
+        Stage,
+        StageContext,
+        Workload,
+    )
+    from phasetune.store.digests import file_digest
+    from phasetune.study.schema import (
+        Final,
+        Numerics,
+        Objective,
+        Phase,
+        Point,
+        Replicates,
+        Resources,
+        Study,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "phasetune.api": (
+        "StudyOutcome",
+        "analysis",
+        "history",
+        "load_study",
+        "plan_study",
+        "run_study",
+        "runs",
+        "trials",
+    ),
+    "phasetune.errors": (
+        "PhasetuneError",
+        "PlanError",
+        "SelectionError",
+        "StageError",
+        "StoreError",
+        "StudyError",
+    ),
+    "phasetune.stage.contract": (
+        "Fold",
+        "Milestone",
+        "Predictor",
+        "Stage",
+        "StageContext",
+        "Workload",
+    ),
+    "phasetune.store.digests": ("file_digest",),
+    "phasetune.study.schema": (
+        "Final",
+        "Numerics",
+        "Objective",
+        "Phase",
+        "Point",
+        "Replicates",
+        "Resources",
+        "Study",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604
+    "Final",
+    "Fold",
+    "Milestone",
+    "Numerics",
+    "Objective",
+    "Phase",
+    "PhasetuneError",
+    "PlanError",
+    "Point",
+    "Predictor",
+    "Replicates",
+    "Resources",
+    "SelectionError",
+    "Stage",
+    "StageContext",
+    "StageError",
+    "StoreError",
+    "Study",
+    "StudyError",
+    "StudyOutcome",
+    "Workload",
+    "analysis",
+    "file_digest",
+    "history",
+    "load_study",
+    "plan_study",
+    "run_study",
+    "runs",
+    "trials",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'phasetune' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

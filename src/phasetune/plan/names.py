@@ -18,7 +18,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+|\.{2,}")
 class _WholeKeys(Formatter):
     """Looks a field up as one dotted key: no attributes, no items, no calls."""
 
-    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Any) -> tuple[Any, str]:
+    def get_field(self, field_name: str, _args: Sequence[Any], kwargs: Any) -> tuple[Any, str]:
         return kwargs[field_name], field_name
 
 
@@ -36,8 +36,8 @@ def templated_name(template: str, settings: Settings, *, phase: str) -> str:
         ) from error
     if not is_safe_name(name):
         raise PlanError(
-            f"phases.{phase}.trial_name: gives {name!r}; a name must be 1 to 100 letters, digits or "
-            ". _ = + - without '..', starting with a letter or digit"
+            f"phases.{phase}.trial_name: gives {name!r}; a name must be 1 to 100 letters, digits "
+            "or . _ = + - without '..', starting with a letter or digit"
         )
     return name
 

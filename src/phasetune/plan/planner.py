@@ -20,7 +20,7 @@ from phasetune.stage.canonical import canonical_json
 from phasetune.stage.contract import Fold, Stage
 from phasetune.study.load import LoadedStudy
 from phasetune.study.parameters import Settings, flatten, nest, set_parameter, typed_settings
-from phasetune.study.schema import Phase, Point
+from phasetune.study.schema import FINAL, Phase, Point
 
 LARGE = 10_000
 HOLD_OUT_OF = 5
@@ -40,12 +40,16 @@ class Planner:
         self._refuse_too_large()
 
     def base_settings(self) -> Settings:
-        """The study's own parameters, before any phase, as far as they are given."""
-        return {
+        """The study's own parameters before any phase: complete, or as far as they are given."""
+        given = {
             f"{stage}.{name}": value
             for stage, params in self.study.params.items()
             for name, value in params.items()
         }
+        try:
+            return self._settings(given, {})
+        except PlanError:
+            return given
 
     def phase(self, index: int, carried: Settings) -> PhasePlan:
         """The trials of a phase around what was carried into it.
@@ -73,9 +77,7 @@ class Planner:
         seed_index, fold = (0, None) if final.refit else self._repetitions()[0]
         stages = (*self.workload.training_stages, *tested)
         replicate = self._replicate(stages, winner, seed_index=seed_index, fold=fold)
-        return Trial(
-            name="final", phase="final", point={}, settings=winner, replicates=(replicate,)
-        )
+        return Trial(name=FINAL, phase=FINAL, point={}, settings=winner, replicates=(replicate,))
 
     def _settings(self, carried: Settings, point: Mapping[str, Any]) -> Settings:
         nested = nest(carried)

@@ -23,7 +23,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Replicate:
-    """One repetition of a trial: its runs, each the parent of the next; the last gives the score."""
+    """One repetition of a trial: its runs, each the parent of the next; the last is scored."""
 
     seed_index: int
     fold: Fold | None

@@ -62,7 +62,7 @@ def decision_record(
     rule: Rule,
     carried: Settings,
     trials: Mapping[str, Mapping[str, Any]],
-    mixed_environments: bool,
+    environments: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The document. `trials` gives, per name, `point`, `settings`, `note` and `expect`."""
     winner = decision.winner
@@ -79,7 +79,7 @@ def decision_record(
         "runner_up": decision.runner_up,
         "ties": list(decision.ties),
         "closest": decision.closest,
-        "mixed_environments": mixed_environments,
+        "environments": [dict(environment) for environment in environments],
         "trials": [{**_verdict_record(v, decision), **trials[v.name]} for v in decision.verdicts],
     }
 

@@ -11,7 +11,7 @@ from phasetune.study.schema import Objective, Study
 
 
 class Standing(StrEnum):
-    """Feasible trials can win; infeasible ones break a constraint; ineligible ones can't be judged."""
+    """Feasible trials can win, infeasible ones break a constraint, others can't be judged."""
 
     FEASIBLE = "feasible"
     INFEASIBLE = "infeasible"

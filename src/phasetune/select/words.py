@@ -26,7 +26,7 @@ def decision_sentences(record: Mapping[str, Any]) -> list[str]:
     baseline = next((trial for trial in record["trials"] if trial["baseline"]), None)
     if record["winner"] is not None and baseline is not None:
         sentences += _against_baseline(record, trials[record["winner"]], baseline)
-    if record["mixed_environments"]:
+    if len(record["environments"]) > 1:
         sentences.append(
             "The trials were computed in different environment classes, so small differences may "
             "come from there; --strict-environment runs the others again."

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from phasetune.errors import PlanError
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 DIGEST_LENGTH = 32
 

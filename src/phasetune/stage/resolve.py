@@ -157,14 +157,14 @@ def _stage_problems(path: str, stages: Sequence[object]) -> Iterable[str]:
     names: list[str] = []
     for position, stage in enumerate(stages):
         if not isinstance(stage, Stage):
-            yield f"workload {path!r}: STAGES[{position}] must be a phasetune.Stage, but is {stage!r}"
+            yield f"workload {path!r}: STAGES[{position}] must be a Stage, but is {stage!r}"
             continue
         if not stage.name.isidentifier():
             yield f"workload {path!r}: stage name {stage.name!r} must be an identifier"
         if stage.name in names:
             yield f"workload {path!r}: two stages are named {stage.name!r}"
         if not (isinstance(stage.params, type) and issubclass(stage.params, BaseModel)):
-            yield f"workload {path!r}: stage {stage.name!r} must have a pydantic BaseModel as params"
+            yield f"workload {path!r}: stage {stage.name!r} needs a pydantic BaseModel as params"
         names.append(stage.name)
     yield from _order_problems(path, [stage for stage in stages if isinstance(stage, Stage)])
 

@@ -10,7 +10,8 @@ a manifest, or with another key's, does not exist. The first that was published 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,16 @@ class ArtifactStore:
         manifests = [_read_manifest(folder) for folder in folders]
         return [float(m["provenance"]["duration_seconds"]) for m in manifests if m is not None]
 
-    def draft(self, stage: str, key: str, attempt: str) -> Path:
-        """An empty folder to fill; what an earlier try of this attempt left is removed."""
+    @contextmanager
+    def draft(self, stage: str, key: str, attempt: str) -> Iterator[Path]:
+        """An empty folder to fill and publish; gone after the block where it was not published."""
         draft = self.root / stage / f"{durable.DRAFT_PREFIX}{key}-{attempt}"
         durable.discard(draft)
         (draft / FILES).mkdir(parents=True)
-        return draft
+        try:
+            yield draft
+        finally:
+            durable.discard(draft)
 
     def publish(
         self,
@@ -142,8 +147,6 @@ class ArtifactStore:
             raise StoreError(
                 f"the artifact {stage}/{key} can't be published: {error.strerror or error}"
             ) from error
-        finally:
-            durable.discard(draft)
 
     def _publish(
         self,

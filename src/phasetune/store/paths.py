@@ -40,6 +40,11 @@ class StudyPaths:
         return self.root / "study.yaml"
 
     @property
+    def final(self) -> Path:
+        """What came of the last winner."""
+        return self.root / "final.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.json"
 
@@ -82,6 +87,11 @@ class PhasePaths:
     """What a phase leaves."""
 
     root: Path
+
+    @property
+    def plan(self) -> Path:
+        """The phase's trials and the keys of their runs."""
+        return self.root / "plan.json"
 
     @property
     def decision(self) -> Path:

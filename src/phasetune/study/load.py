@@ -124,9 +124,8 @@ def _checked(document: Document) -> LoadedStudy:
     workload = _workload(document.content, problems)
     if workload is not None:
         problems += workload_problems(workload, document.content)
-    if problems:
+    if problems or study is None or workload is None:
         raise StudyError(_sentences(problems, document))
-    assert study is not None and workload is not None
     return LoadedStudy(study=study, workload=workload)
 
 

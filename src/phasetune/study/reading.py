@@ -139,7 +139,7 @@ class _Reader:
     def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self._key(key_node, path)
+            key = self._key(key_node)
             if key in found:
                 dotted = ".".join(str(part) for part in (*path, key))
                 self.problems.append(f"{self._at(key_node)}: {dotted} is given twice; keep one")
@@ -147,7 +147,7 @@ class _Reader:
             self.places[(*path, key)] = self._at(key_node)
         return found
 
-    def _key(self, node: Node, path: KeyPath) -> str:
+    def _key(self, node: Node) -> str:
         if not isinstance(node, ScalarNode) or node.tag == f"{_TAG}merge":
             self.problems.append(
                 f"{self._at(node)}: keys must be plain text; use `extends:` to merge"

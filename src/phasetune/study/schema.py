@@ -38,6 +38,7 @@ FREE_FIELDS = frozenset(
     }
 )
 
+FINAL = "final"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,99}")
 
 
@@ -197,6 +198,8 @@ class Study(_Closed):
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
         names = [phase.name for phase in self.phases]
+        if FINAL in names:
+            raise ValueError(f"phases: the name {FINAL!r} is taken by what follows the last phase")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"phases: two phases are named {twice[0]!r}; names must differ")

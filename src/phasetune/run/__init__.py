@@ -1,0 +1,1 @@
+"""How it runs: the driver and two backends that execute the same runs."""

@@ -1,0 +1,114 @@
+"""What the driver needs of a backend, and the backend that runs in the driver's own process.
+
+A backend executes a wave: after it, each run has published its artifact, recorded its failure, or
+was stopped because somebody asked. How many run at once, and where, is the backend's affair.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from phasetune.run.checkpoints import SEAL
+from phasetune.run.events import Listener, RunDone, RunFailed, RunReported, RunStarted
+from phasetune.run.execute import execute
+from phasetune.run.interrupt import StopSwitch
+from phasetune.run.machine import compute_capabilities, device_for
+from phasetune.run.request import RunRequest
+from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.durable import commit, discard
+from phasetune.store.failures import FailureStore
+
+
+class Backend(Protocol):
+    """Executes waves; entered once per study."""
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def execute(self, wave: Sequence[RunRequest], *, listener: Listener, stop: StopSwitch) -> None:
+        """Execute all runs of a wave, or until somebody asks for an end."""
+
+
+class InProcessBackend:
+    """One run after the other in this process: no Ray, no start-up, plain files.
+
+    It has no watchdog, which could only end the driver itself.
+    """
+
+    name = "in-process"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def execute(self, wave: Sequence[RunRequest], *, listener: Listener, stop: StopSwitch) -> None:
+        """Execute the runs in their order."""
+        for request in wave:
+            stop.raise_if_asked()
+            listener.notify(RunStarted(label=request.label))
+            channel = _FileChannel(request=request, listener=listener, stop=stop)
+            with stop.bounded():
+                execute(
+                    request,
+                    channel,
+                    device=device_for(len(compute_capabilities())),
+                    has_watchdog=False,
+                )
+            announce(request, listener)
+        stop.raise_if_asked()
+
+
+def announce(request: RunRequest, listener: Listener) -> None:
+    """Tell how a run ended, as the store has it; nothing where it was stopped."""
+    run = request.run
+    artifact = ArtifactStore(request.paths.store).get(run.stage, run.key)
+    failures = FailureStore(request.paths.store)
+    failure = failures.get(run.stage, run.key)
+    if artifact is not None:
+        seconds = artifact.duration_seconds
+        listener.notify(RunDone(label=request.label, metrics=artifact.metrics, seconds=seconds))
+    elif failure is not None:
+        path = failures.traceback(run.stage, run.key)
+        listener.notify(RunFailed(label=request.label, failure=failure, traceback=path))
+
+
+@dataclass(kw_only=True)
+class _FileChannel:
+    """Keeps the newest checkpoint of a run as a folder of its attempt."""
+
+    request: RunRequest
+    listener: Listener
+    stop: StopSwitch
+    saved: int = 0
+
+    def stop_asked(self) -> bool:
+        return self.stop.asked
+
+    def send(self, row: Mapping[str, float], checkpoint: Path | None) -> None:
+        if checkpoint is not None:
+            self._keep(checkpoint)
+        metrics = {name: value for name, value in row.items() if name != "step"}
+        event = RunReported(label=self.request.label, step=int(row["step"]), metrics=metrics)
+        self.listener.notify(event)
+
+    def _keep(self, checkpoint: Path) -> None:
+        folder = self.request.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        older = sorted(folder.glob("checkpoint_*"))
+        draft = folder / f".draft-{self.saved:06d}"
+        discard(draft)
+        shutil.copytree(checkpoint, draft, ignore=shutil.ignore_patterns(SEAL))
+        shutil.copy2(checkpoint / SEAL, draft / SEAL)
+        commit(draft, folder / f"checkpoint_{self.saved:06d}")
+        self.saved += 1
+        for path in older:
+            discard(path)

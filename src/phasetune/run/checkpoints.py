@@ -1,0 +1,95 @@
+"""Checkpoints of a run: sealed by the worker, verified before anything goes on from one.
+
+The seal lists the files with their digests, and holds what is needed besides the stage's own
+state: the step, the history so far, the seconds spent. Whatever copies a checkpoint, Tune or the
+in-process backend, may be killed in the middle: what does not match its seal is no checkpoint.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phasetune.stage.canonical import digest
+from phasetune.store.digests import file_digest
+from phasetune.store.documents import document_text, numbers
+from phasetune.store.durable import write_text
+
+SEAL = "phasetune-checkpoint.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedCheckpoint:
+    """A checkpoint that verified: its folder, step, history and the seconds it took."""
+
+    folder: Path
+    step: int
+    history: tuple[dict[str, float], ...]
+    elapsed_seconds: float
+
+
+def seal(
+    folder: Path,
+    *,
+    key: str,
+    step: int,
+    history: Sequence[dict[str, float]],
+    elapsed_seconds: float,
+) -> None:
+    """Write the seal of a filled checkpoint folder.
+
+    Raises:
+        StoreError: the folder can't be written.
+    """
+    (folder / SEAL).unlink(missing_ok=True)
+    content = {
+        "key": key,
+        "step": step,
+        "history": list(history),
+        "elapsed_seconds": elapsed_seconds,
+        "files": {
+            path.relative_to(folder).as_posix(): file_digest(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    write_text(folder / SEAL, document_text({**content, "digest": _digest(content)}))
+
+
+def newest_checkpoint(folders: Sequence[Path], *, key: str) -> SealedCheckpoint | None:
+    """The verified checkpoint of a run with the highest step, or None."""
+    seals = [(folder, _read_seal(folder, key)) for folder in folders]
+    found = [(folder, content) for folder, content in seals if content is not None]
+    for folder, content in sorted(found, key=lambda item: (-item[1]["step"], str(item[0]))):
+        if _matches(folder, content["files"]):
+            return SealedCheckpoint(
+                folder=folder,
+                step=content["step"],
+                history=tuple(
+                    {**numbers(row), "step": int(row["step"])} for row in content["history"]
+                ),
+                elapsed_seconds=content["elapsed_seconds"],
+            )
+    return None
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return digest(json.loads(document_text(content)))
+
+
+def _read_seal(folder: Path, key: str) -> dict[str, Any] | None:
+    try:
+        content = json.loads((folder / SEAL).read_bytes())
+        claimed = content.pop("digest")
+        intact = claimed == _digest(content) and content["key"] == key
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
+    return content if intact else None
+
+
+def _matches(folder: Path, files: dict[str, str]) -> bool:
+    try:
+        return all(file_digest(folder / name) == expected for name, expected in files.items())
+    except OSError:
+        return False

@@ -1,0 +1,162 @@
+"""The context that a stage sees, the same in both backends; they differ in the channel below it."""
+
+import faulthandler
+import math
+import numbers
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from phasetune.errors import StageError
+from phasetune.run.checkpoints import SealedCheckpoint, seal
+from phasetune.stage.contract import Fold
+
+
+class Channel(Protocol):
+    """A run's line to its backend."""
+
+    def stop_asked(self) -> bool:
+        """Whether the driver asks for an end."""
+
+    def send(self, row: Mapping[str, float], checkpoint: Path | None) -> None:
+        """Tell of a step; keep the sealed checkpoint before returning."""
+
+
+class RunStopped(BaseException):
+    """Ends a stage that has just handed over the checkpoint that was asked for."""
+
+
+class Watchdog:
+    """Ends this process, leaving its traceback, when nothing was reported for too long.
+
+    `faulthandler` does it from a thread of its own that needs no interpreter lock, so a hung
+    extension is ended too.
+    """
+
+    def __init__(self, seconds: float | None, file: Path) -> None:
+        self._seconds = seconds
+        self._path = file
+        self._file: TextIO | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Within the block each `rearm` buys another period."""
+        if self._seconds is None:
+            yield
+            return
+        with self._path.open("w") as self._file:
+            self.rearm()
+            try:
+                yield
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+                self._file = None
+        self._path.unlink(missing_ok=True)
+
+    def rearm(self) -> None:
+        """Start the period again."""
+        if self._file is not None and self._seconds is not None:
+            faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._file)
+
+
+@dataclass(kw_only=True)
+class RunContext:
+    """A `StageContext`; also keeps the history that becomes part of the artifact."""
+
+    data: Any
+    seed: int
+    fold: Fold | None
+    device: str
+    threads: int
+    precision: str
+    deterministic: bool
+    parent: Path | None
+    output: Path
+    resumed: Path | None
+    key: str
+    channel: Channel
+    watchdog: Watchdog
+    saw_stop: bool = False
+    _rows: dict[int, dict[str, float]] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+    _elapsed_before: float = 0.0
+
+    def go_on_from(self, checkpoint: SealedCheckpoint) -> None:
+        """Take over history and time from before an interruption."""
+        self.resumed = checkpoint.folder
+        self._rows = {int(row["step"]): dict(row) for row in checkpoint.history}
+        self._elapsed_before = checkpoint.elapsed_seconds
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Time spent on this run, interruptions left out."""
+        return self._elapsed_before + time.monotonic() - self._started
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """One row per step, the last report of it."""
+        return [self._rows[step] for step in sorted(self._rows)]
+
+    def report(
+        self, metrics: Mapping[str, float], *, step: int, checkpoint: Path | None = None
+    ) -> None:
+        """Report flat metrics of a step, and a folder to go on from.
+
+        Raises:
+            StageError: metrics are not flat numbers, or the checkpoint is no folder.
+        """
+        if isinstance(step, bool) or not isinstance(step, int):
+            raise StageError(f"report: step must be a whole number, but is {step!r}")
+        self._rows[step] = {**checked_metrics(metrics, source="report"), "step": step}
+        self.watchdog.rearm()
+        if checkpoint is not None:
+            self._seal(checkpoint, step)
+        self.channel.send(self._rows[step], checkpoint)
+        self.watchdog.rearm()
+        if checkpoint is not None and self.channel.stop_asked():
+            raise RunStopped
+
+    def should_stop(self) -> bool:
+        """Whether the driver asks for a checkpoint and an end."""
+        self.saw_stop = self.saw_stop or self.channel.stop_asked()
+        return self.saw_stop
+
+    def _seal(self, checkpoint: Path, step: int) -> None:
+        if not checkpoint.is_dir():
+            raise StageError(f"report: checkpoint must be a folder, but {checkpoint} is none")
+        seal(
+            checkpoint,
+            key=self.key,
+            step=step,
+            history=self.history,
+            elapsed_seconds=self.elapsed_seconds,
+        )
+
+
+def checked_metrics(metrics: object, *, source: str) -> dict[str, float]:
+    """Metrics as plain floats; NaN and infinities are numbers here.
+
+    Raises:
+        StageError: they are no flat mapping of names to numbers.
+    """
+    if not isinstance(metrics, Mapping):
+        raise StageError(
+            f"{source}: metrics must be a mapping of names to numbers, but are a "
+            f"{type(metrics).__name__}"
+        )
+    for name, value in metrics.items():
+        if not isinstance(name, str) or not name:
+            raise StageError(f"{source}: metric names must be text, but one is {name!r}")
+        if not isinstance(value, numbers.Real):
+            raise StageError(
+                f"{source}: metric {name!r} must be a number, but is a {type(value).__name__}; "
+                "metrics are flat, and tensors need .item()"
+            )
+    return {name: _plain(float(value)) for name, value in metrics.items()}
+
+
+def _plain(value: float) -> float:
+    return math.nan if math.isnan(value) else value

@@ -1,0 +1,115 @@
+"""Ctrl-C and SIGTERM: the first asks for an end at a checkpoint, the second ends at once."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+GRACE_SECONDS = 20.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Handler = Callable[[int, FrameType | None], object] | int | None
+
+
+class Interrupted(BaseException):
+    """The driver ends now; not an Exception, so that no `except Exception` holds it up."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        super().__init__(signal.Signals(signum).name)
+
+    @property
+    def exit_code(self) -> int:
+        """130 for SIGINT, 143 for SIGTERM (SIGHUP counts as SIGTERM)."""
+        return 130 if self.signum == signal.SIGINT else 143
+
+
+class StopSwitch:
+    """Whether the study was asked to stop, by which signal, and since when."""
+
+    def __init__(self, *, grace_seconds: float = GRACE_SECONDS) -> None:
+        self.signum: int | None = None
+        self._asked_at = 0.0
+        self._grace_seconds = grace_seconds
+        self._followers: list[Callable[[], None]] = []
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked for an end."""
+        return self.signum is not None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether runs had their time to reach a checkpoint."""
+        return self.asked and time.monotonic() - self._asked_at > self._grace_seconds
+
+    def ask(self, signum: int) -> None:
+        """Ask for an end; a second time means at once.
+
+        Raises:
+            Interrupted: it had been asked before.
+        """
+        if self.asked:
+            raise Interrupted(signum)
+        self.signum, self._asked_at = signum, time.monotonic()
+        for follower in self._followers:
+            follower()
+
+    def raise_if_asked(self) -> None:
+        """Leave the driver where nothing is running.
+
+        Raises:
+            Interrupted: somebody asked for an end.
+        """
+        if self.signum is not None:
+            raise Interrupted(self.signum)
+
+    @contextmanager
+    def followed_by(self, follower: Callable[[], None]) -> Iterator[None]:
+        """Within the block `follower` is called when somebody asks, or at once if they did."""
+        self._followers.append(follower)
+        try:
+            if self.asked:
+                follower()
+            yield
+        finally:
+            self._followers.remove(follower)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within the block signals ask for an end; does nothing outside the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {signum: signal.signal(signum, self._on_signal) for signum in SIGNALS}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """Within the block, a run in this process is ended when its time to stop is over."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGALRM, self._on_alarm)
+        try:
+            with self.followed_by(lambda: _set_timer(self._grace_seconds)):
+                yield
+        finally:
+            _set_timer(0.0)
+            signal.signal(signal.SIGALRM, before)
+
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        self.ask(signum)
+
+    def _on_alarm(self, _signum: int, _frame: FrameType | None) -> None:
+        self.raise_if_asked()
+
+
+def _set_timer(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, seconds)

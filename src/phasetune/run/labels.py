@@ -1,0 +1,27 @@
+"""What a run is called for people: its stage and what differs from its siblings."""
+
+from collections.abc import Iterable, Mapping
+
+from phasetune.plan.trial import Run, Trial
+from phasetune.stage.canonical import Json
+
+
+def run_points(trials: Iterable[Trial]) -> dict[str, dict[str, Json]]:
+    """Per run key, the parameters of its own and earlier stages that its trial's point sets."""
+    points: dict[str, dict[str, Json]] = {}
+    for trial in trials:
+        for replicate in trial.replicates:
+            point: dict[str, Json] = {}
+            for run in replicate.runs:
+                own = {k: v for k, v in trial.point.items() if k.startswith(f"{run.stage}.")}
+                point = {**point, **own}
+                points.setdefault(run.key, point)
+    return points
+
+
+def run_label(run: Run, point: Mapping[str, Json], seed_index: int) -> str:
+    """Such as `finetune hidden_size=64 fold 2/5 seed 1`."""
+    named = [f"{name.rpartition('.')[2]}={value}" for name, value in point.items()]
+    fold = [] if run.fold is None else [f"fold {run.fold.index + 1}/{run.fold.of}"]
+    seed = [] if seed_index == 0 else [f"seed {seed_index}"]
+    return " ".join([run.stage, *named, *fold, *seed])

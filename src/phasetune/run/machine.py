@@ -1,0 +1,101 @@
+"""What this machine offers a run: devices, precision, threads. Asked without importing torch."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from phasetune.study.schema import Resources
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_FIRST_BF16 = 8.0
+
+
+@cache
+def compute_capabilities() -> tuple[float, ...]:
+    """CUDA compute capability of each GPU that the installed torch can use; empty without one."""
+    program = shutil.which("nvidia-smi")
+    if program is None or not _torch_has_cuda():
+        return ()
+    try:
+        listed = subprocess.run(  # noqa: S603 - fixed arguments
+            [program, "--query-gpu=compute_cap", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        return tuple(float(line) for line in listed.stdout.split())
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ()
+
+
+def _torch_has_cuda() -> bool:
+    try:
+        return "+cpu" not in version("torch")
+    except PackageNotFoundError:
+        return False
+
+
+def device_for(granted_gpus: float) -> str:
+    """`cuda` where GPUs were granted and exist, else `cpu`."""
+    return "cuda" if granted_gpus > 0 and compute_capabilities() else "cpu"
+
+
+def resolved_precision(asked: str, device: str) -> str:
+    """What `numerics.precision` means on a device; `auto` is fp32 on a CPU."""
+    if asked != "auto":
+        return asked
+    if device == "cpu":
+        return "fp32"
+    return "bf16" if min(compute_capabilities()) >= _FIRST_BF16 else "fp16"
+
+
+def resources_per_run(asked: Resources, *, threads: int, cpus: float, gpus: float) -> Resources:
+    """What one run takes of a machine or cluster.
+
+    One GPU where there are GPUs, with its share of the CPUs; else as many CPUs as it has threads.
+    """
+    gpu = asked.gpu if asked.gpu is not None else float(gpus >= 1)
+    if asked.cpu is not None:
+        return Resources(cpu=asked.cpu, gpu=gpu)
+    share = max(1.0, cpus * gpu // gpus) if gpu and gpus else float(threads)
+    return Resources(cpu=max(1.0, min(share, cpus)), gpu=gpu)
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Within the block numeric libraries, loaded before or in it, use this many threads."""
+    from threadpoolctl import threadpool_limits
+
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    try:
+        with threadpool_limits(threads):
+            _limit_torch(threads)
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def _limit_torch(threads: int) -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of all loaded libraries, so that a run inherits nothing."""
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(seed)

@@ -1,0 +1,1 @@
+"""The border to Ray: nothing outside this folder imports it."""

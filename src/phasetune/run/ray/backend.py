@@ -1,0 +1,175 @@
+"""Executes a wave as one Ray Tune `Tuner` over its runs.
+
+The store decides what is done: each wave is a new Tuner over what is missing, in a folder of its
+own, and `Tuner.restore` is never used (it does not fail closed). Workers record what a workload
+raises, so for Tune a run fails only when its worker dies; then it is tried again.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from phasetune.errors import StoreError
+from phasetune.run.events import Listener, RunFailed
+from phasetune.run.interrupt import StopSwitch
+from phasetune.run.machine import resources_per_run
+from phasetune.run.ray.session import Cluster, Terminal, cluster
+from phasetune.run.ray.trainable import KEY, STATE, execute_in_worker, flat_for_tune
+from phasetune.run.request import RunRequest, RunState
+from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.failures import Failure, FailureStore
+from phasetune.store.paths import run_folder
+from phasetune.study.schema import Study
+
+
+class RayBackend:
+    """Runs in parallel on a private local cluster, or on the one at `address`."""
+
+    name = "ray"
+
+    def __init__(
+        self, study: Study, *, log: Path, address: str | None, max_concurrent: int | None
+    ) -> None:
+        self._study = study
+        self._address = address
+        self._max_concurrent = max_concurrent or study.max_concurrent_trials
+        self._terminal = Terminal(log)
+        self._entered = ExitStack()
+        self._cluster: Cluster | None = None
+
+    def __enter__(self) -> Self:
+        with self._terminal.quietly():
+            self._cluster = self._entered.enter_context(cluster(self._address))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._terminal.quietly():
+            self._entered.close()
+
+    def execute(self, wave: Sequence[RunRequest], *, listener: Listener, stop: StopSwitch) -> None:
+        """Execute the runs; after it each is in the store, has a failure, or was stopped.
+
+        Raises:
+            StoreError: Tune and the store disagree about what a run came to.
+        """
+        with self._terminal.quietly():
+            results = self._fit(list(wave), listener, stop)
+        self._settle(wave, results, listener, stop)
+
+    def _fit(self, wave: list[RunRequest], listener: Listener, stop: StopSwitch) -> Any:
+        from ray import tune
+        from ray.tune.logger import JsonLoggerCallback
+
+        from phasetune.run.ray.callback import EndWhenStopped, WaveCallback
+
+        callback = WaveCallback(wave, listener, self._terminal)
+        attempt = wave[0].attempt
+        tuner = tune.Tuner(
+            tune.with_resources(
+                tune.with_parameters(execute_in_worker, requests=wave), self._resources()
+            ),
+            param_space={"run": tune.grid_search([_config(i, r) for i, r in enumerate(wave)])},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True,
+                max_concurrent_trials=self._max_concurrent,
+                trial_name_creator=lambda trial: _folder(wave, trial),
+                trial_dirname_creator=lambda trial: _folder(wave, trial),
+            ),
+            run_config=tune.RunConfig(
+                storage_path=str(attempt.parent),
+                name=attempt.name,
+                verbose=0,
+                stop=EndWhenStopped(callback, stop),
+                callbacks=[JsonLoggerCallback(), callback],
+                failure_config=tune.FailureConfig(max_failures=self._study.max_failures),
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+                log_to_file=True,
+            ),
+        )
+        return tuner.fit()
+
+    def _resources(self) -> dict[str, float]:
+        cpus, gpus = (
+            (1.0, 0.0) if self._cluster is None else (self._cluster.cpus, self._cluster.gpus)
+        )
+        asked = resources_per_run(
+            self._study.resources_per_trial,
+            threads=self._study.numerics.threads,
+            cpus=cpus,
+            gpus=gpus,
+        )
+        return {"cpu": asked.cpu or 1.0, "gpu": asked.gpu or 0.0}
+
+    def _settle(
+        self, wave: Sequence[RunRequest], results: Any, listener: Listener, stop: StopSwitch
+    ) -> None:
+        """Hold Tune's analysis against the store; record runs whose workers died for good."""
+        by_index = {result.config["run"]["index"]: result for result in results}
+        for index, request in enumerate(wave):
+            result = by_index.get(index)
+            metrics = {} if result is None else result.metrics or {}
+            if result is not None and result.error is not None:
+                self._record_death(request, result.error, listener)
+            elif metrics.get(STATE) == RunState.DONE:
+                _refuse_disagreement(request, metrics)
+            elif metrics.get(STATE) is None and not stop.asked:
+                raise StoreError(
+                    f"{request.label}: Tune ended the run without a result; see {request.attempt}"
+                )
+
+    def _record_death(self, request: RunRequest, error: BaseException, listener: Listener) -> None:
+        run, failures = request.run, FailureStore(request.paths.store)
+        stalled = _text(request.stall_file)
+        tries = self._study.max_failures + 1
+        if stalled:
+            seconds = request.stall_timeout_seconds
+            message = f"nothing was reported for {seconds:g} s (stall_timeout_seconds)"
+        else:
+            last = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+            message = f"the worker died: {last[:300]}"
+        failure = Failure(
+            stage=run.stage,
+            key=run.key,
+            cause="stalled" if stalled else "worker_died",
+            message=f"{message}; tried {tries} times",
+        )
+        failures.put(failure, stalled or str(error))
+        path = failures.traceback(run.stage, run.key)
+        listener.notify(RunFailed(label=request.label, failure=failure, traceback=path))
+
+
+def _config(index: int, request: RunRequest) -> dict[str, Any]:
+    """What Tune shows of a run: its index in the wave, its stage, and the point's parameters."""
+    return {"index": index, "stage": request.run.stage, **request.point}
+
+
+def _folder(wave: list[RunRequest], trial: Any) -> str:
+    run = wave[trial.config["run"]["index"]].run
+    return run_folder(run.stage, run.key)
+
+
+def _refuse_disagreement(request: RunRequest, metrics: dict[str, Any]) -> None:
+    found = ArtifactStore(request.paths.store).get(request.run.stage, request.run.key)
+    expected = {} if found is None else flat_for_tune(found.metrics)
+    differing = [
+        name
+        for name, value in expected.items()
+        if name not in metrics or not _equal(float(metrics[name]), value)
+    ]
+    if found is None or metrics.get(KEY) != request.run.key or differing:
+        raise StoreError(
+            f"{request.label}: Tune's analysis and the store disagree about "
+            f"{', '.join(differing) or 'the artifact'}; see {request.attempt}"
+        )
+
+
+def _equal(one: float, other: float) -> bool:
+    return one == other or (one != one and other != other)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

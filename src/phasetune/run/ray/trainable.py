@@ -1,0 +1,91 @@
+"""What runs in Ray's workers: one trainable that executes one run of a wave."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from phasetune.run.execute import execute
+from phasetune.run.machine import device_for
+from phasetune.run.request import RunRequest, RunState
+from phasetune.store.artifacts import ArtifactStore
+
+STATE = "run_state"
+KEY = "run_key"
+_POLL_SECONDS = 0.2
+TUNES_OWN = frozenset(
+    {
+        "config", "date", "done", "hostname", "iterations_since_restore", "node_ip", "pid",
+        "should_checkpoint", "time_since_restore", "time_this_iter_s", "time_total_s",
+        "timestamp", "timesteps_total", "training_iteration", "trial_id", "checkpoint_dir_name",
+        STATE, KEY,
+    }
+)  # fmt: skip
+
+
+def execute_in_worker(config: Mapping[str, Any], requests: Sequence[RunRequest]) -> None:
+    """The trainable: executes `requests[config["run"]["index"]]`.
+
+    It returns normally whatever the workload does; only the death of the worker, or results that
+    can't be written, are failures that Tune retries.
+    """
+    from ray import tune
+
+    request = requests[config["run"]["index"]]
+    _enter(request)
+    channel = _TuneChannel(request)
+    if channel.stop_asked():
+        tune.report({STATE: str(RunState.STOPPED), KEY: request.run.key})
+        return
+    state = execute(request, channel, device=device_for(_granted_gpus()), has_watchdog=True)
+    tune.report({**_final_metrics(request), STATE: str(state), KEY: request.run.key})
+
+
+def _enter(request: RunRequest) -> None:
+    folder = request.workload.working_directory
+    if Path(folder).is_dir():
+        os.chdir(folder)
+    request.attempt.mkdir(parents=True, exist_ok=True)
+    if not _granted_gpus():
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _granted_gpus() -> int:
+    import ray
+
+    return len(ray.get_gpu_ids())
+
+
+def _final_metrics(request: RunRequest) -> dict[str, float]:
+    found = ArtifactStore(request.paths.store).get(request.run.stage, request.run.key)
+    return {} if found is None else flat_for_tune(found.metrics)
+
+
+def flat_for_tune(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics under names that Tune does not use itself."""
+    return {
+        f"metric_{name}" if name in TUNES_OWN else name: value for name, value in metrics.items()
+    }
+
+
+class _TuneChannel:
+    """Reports to Tune; is asked to stop by a file, which works wherever the storage is seen."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self._stop_file = request.stop_file
+        self._asked = False
+        self._looked_at = 0.0
+
+    def stop_asked(self) -> bool:
+        now = time.monotonic()
+        if not self._asked and now - self._looked_at > _POLL_SECONDS:
+            self._looked_at = now
+            self._asked = self._stop_file.exists()
+        return self._asked
+
+    def send(self, row: Mapping[str, float], checkpoint: Path | None) -> None:
+        from ray import tune
+
+        kept = None if checkpoint is None else tune.Checkpoint.from_directory(str(checkpoint))
+        tune.report(flat_for_tune(row), checkpoint=kept)

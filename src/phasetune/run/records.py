@@ -1,0 +1,187 @@
+"""What the driver writes about a study, besides artifacts: decisions, plans, the final model."""
+
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from phasetune.errors import StoreError, StudyError
+from phasetune.plan.trial import PhasePlan, Trial
+from phasetune.run.ledger import Ledger
+from phasetune.run.request import RunState
+from phasetune.run.scoring import environments, replicate_metrics, why_ineligible
+from phasetune.store.documents import read_document, write_document
+from phasetune.store.durable import discard, replacing, write_text
+from phasetune.store.paths import PhasePaths, StudyPaths
+from phasetune.store.provenance import command_line, git_state, software
+from phasetune.study.dump import study_yaml
+from phasetune.study.reading import read_yaml
+from phasetune.study.schema import DECISION_FIELDS, RUN_FIELDS, Study
+
+SCHEMA = 1
+_MOST_CHANGES = 12
+
+
+def write_study(study: Study, paths: StudyPaths) -> list[str]:
+    """Keep the study as resolved; say what is different from what was kept before."""
+    paths.root.mkdir(parents=True, exist_ok=True)
+    text = study_yaml(study, beside=paths.root)
+    changes = _changes(paths.study, study)
+    if not paths.study.exists() or paths.study.read_text() != text:
+        write_text(paths.study, text)
+    return changes
+
+
+def _changes(path: Path, study: Study) -> list[str]:
+    """Changes of what is computed or decided, as `name: before -> now`."""
+    try:
+        before = _leaves(read_yaml(path).content)
+    except StudyError:
+        return []
+    now = _leaves(study.model_dump(mode="json", exclude_unset=True))
+    fields = RUN_FIELDS | DECISION_FIELDS
+    names = [n for n in {**before, **now} if n.partition(".")[0] in fields]
+    changed = [
+        f"changed since the last run: {name}: {before.get(name, 'unset')} -> "
+        f"{now.get(name, 'unset')}"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]
+    more = len(changed) - _MOST_CHANGES
+    return changed[:_MOST_CHANGES] + ([f"and {more} more changes"] if more > 0 else [])
+
+
+def _leaves(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        items = [(str(i), item) for i, item in enumerate(value)]
+    else:
+        return {path: value}
+    below = (_leaves(item, f"{path}.{key}" if path else str(key)) for key, item in items)
+    return {name: leaf for leaves in below for name, leaf in leaves.items()}
+
+
+def plan_record(plan: PhasePlan) -> dict[str, Any]:
+    """A phase's trials and the runs of each replicate, so that reports need the store alone."""
+    return {
+        "schema": SCHEMA,
+        "phase": plan.name,
+        "index": plan.index,
+        "trials": [trial_record(trial) for trial in plan.all_trials],
+    }
+
+
+def trial_record(trial: Trial) -> dict[str, Any]:
+    """One trial: point, settings, and per replicate its seed, fold and runs."""
+    return {
+        "name": trial.name,
+        "phase": trial.phase,
+        "key": trial.key,
+        "point": dict(trial.point),
+        "settings": dict(trial.settings),
+        "note": trial.note,
+        "replicates": [
+            {
+                "seed_index": replicate.seed_index,
+                "fold": None if replicate.fold is None else replicate.fold.index,
+                "runs": [
+                    {"stage": run.stage, "key": run.key, "seed": run.seed} for run in replicate.runs
+                ],
+            }
+            for replicate in trial.replicates
+        ],
+    }
+
+
+def standing_decision(paths: PhasePaths, inputs: str | None) -> dict[str, Any] | None:
+    """The phase's decision if it was made from these very inputs."""
+    record = _readable(paths.decision)
+    return record if record is not None and record.get("inputs") == inputs else None
+
+
+def keep_decision(paths: PhasePaths, record: Mapping[str, Any]) -> bool:
+    """Write a decision; one that no longer holds is kept beside it.
+
+    Returns:
+        Whether it replaces another one.
+    """
+    before = _readable(paths.decision)
+    replaces = before is not None and before.get("inputs") != record["inputs"]
+    if before is not None and replaces:
+        write_document(paths.old_decision(str(before.get("inputs"))), before)
+    if before is None and paths.decision.exists():
+        paths.decision.replace(paths.decision.with_name("decision-unreadable.json"))
+    write_document(paths.decision, record)
+    return replaces
+
+
+def _readable(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_document(path)
+    except StoreError:
+        return None
+
+
+def final_record(trial: Trial, ledger: Ledger, *, training: Sequence[str]) -> dict[str, Any]:
+    """What came of the last winner: its settings, what it scored on the test data."""
+    reason = why_ineligible(trial, ledger)
+    tested = [run for run in trial.runs if run.stage not in training]
+    metrics = replicate_metrics(trial, ledger)
+    return {
+        "schema": SCHEMA,
+        "state": str(RunState.DONE if reason is None else RunState.FAILED),
+        "reason": reason,
+        "settings": dict(trial.settings),
+        "refitted": trial.replicates[0].fold is None,
+        "test": dict(metrics[0]) if tested and metrics else None,
+        "runs": [{"stage": run.stage, "key": run.key} for run in trial.runs],
+        "environments": environments([trial], ledger),
+    }
+
+
+def publish_model(
+    trial: Trial, ledger: Ledger, paths: StudyPaths, *, training: Sequence[str]
+) -> None:
+    """Copy the final model's files to where people look for them."""
+    run = next(run for run in reversed(trial.runs) if run.stage in training)
+    artifact = ledger.artifact(run)
+    before = _readable(paths.final)
+    is_there = before is not None and {"stage": run.stage, "key": run.key} in before["runs"]
+    if artifact is None or (is_there and paths.model.is_dir()):
+        return
+    artifact.verify()
+    discard(paths.model)
+    with replacing(paths.model) as draft:
+        shutil.copytree(artifact.files, draft)
+
+
+def record_invocation(
+    path: Path,
+    *,
+    started: datetime,
+    backend: str,
+    executed: Sequence[Mapping[str, Any]],
+    code: str,
+    data: Mapping[str, str],
+) -> None:
+    """Append to the provenance what one command executed, where, and with which software."""
+    try:
+        known = read_document(path) or {}
+    except StoreError:
+        known = {}
+    invocation = {
+        "started": started.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command_line(),
+        "backend": backend,
+        "host": socket.gethostname(),
+        "software": software(),
+        "git": git_state(Path.cwd()),
+        "code": code,
+        "data": dict(data),
+        "executed": list(executed),
+    }
+    write_document(path, {"invocations": [*known.get("invocations", []), invocation]})
