@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from phasetune.plan.planner import HOLD_OUT_OF
 from phasetune.study.load import LoadedStudy
 
 
@@ -40,5 +41,11 @@ def content_problems(loaded: LoadedStudy) -> list[str]:
     check = getattr(loaded.data, "check", None)
     if check is None:
         return []
-    folds = loaded.study.replicates.folds or 1
-    return [f"data: {problem}" for problem in check(folds=folds)]
+    return [f"data: {problem}" for problem in check(folds=_folds(loaded))]
+
+
+def _folds(loaded: LoadedStudy) -> int:
+    """In how many parts labelled data is cut: a hold-out is one of five, 1 is no cut at all."""
+    study = loaded.study
+    uncut = not loaded.workload.replicated or study.objective.on == "test"
+    return study.replicates.folds or (1 if uncut else HOLD_OUT_OF)

@@ -54,7 +54,11 @@ def default_names(phase: str, points: Sequence[Settings], varied: Iterable[str])
 
 
 def _default_name(phase: str, settings: Settings, labels: dict[str, str]) -> str:
-    parts = [f"{labels[name]}={_value_text(settings[name])}" for name in labels]
+    parts = [
+        f"{label}={_value_text(settings[name])}"
+        for name, label in labels.items()
+        if name in settings
+    ]
     text = "-".join([phase, *parts])
     name = _UNSAFE.sub("_", text)
     if name == text and len(name) <= _LONGEST:

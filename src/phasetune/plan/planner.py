@@ -89,7 +89,7 @@ class Planner:
         return settings
 
     def _typed(self, stage: Stage, values: Mapping[str, Any]) -> tuple[BaseModel, Settings]:
-        known = canonical_json([stage.name, values], where=stage.name)
+        known = f"{stage.name} {canonical_json(values, where=stage.name)}"
         if known not in self._models:
             flat = {f"{stage.name}.{name}": value for name, value in values.items()}
             model = typed_settings([stage], flat)
@@ -128,13 +128,23 @@ class Planner:
         if not self.study.needs_baseline:
             return None
         around, params = (carried, {}) if explicit is None else (self.base_settings(), explicit)
-        settings = self._settings(around, params)
+        settings = self._baseline_settings(around, params)
         for trial in trials:
             if trial.settings == settings:
                 return trial
         self._refuse_against_rules([BASELINE_NAME], [settings])
         name = f"{phase.name}-{BASELINE_NAME}"
+        if any(trial.name == name for trial in trials):
+            raise PlanError(
+                f"phases.{phase.name}.trial_name: {name!r} is the baseline's name; use another"
+            )
         return self._trial(name, phase.name, Point(params=dict(params)), settings)
+
+    def _baseline_settings(self, around: Settings, params: Mapping[str, Any]) -> Settings:
+        try:
+            return self._settings(around, params)
+        except PlanError as error:
+            raise PlanError([f"baseline: {problem}" for problem in error.problems]) from error
 
     def _refuse_against_rules(self, names: Sequence[str], settings: Sequence[Settings]) -> None:
         problems = list(self._rule_problems(names, settings))
@@ -246,13 +256,16 @@ def _trial_names(phase: Phase, points: Sequence[Point], settings: Sequence[Setti
 
 
 def _varied(points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
-    named = list(dict.fromkeys(name for point in points for name in point.params))
-    named = [name for name in named if all(name in setting for setting in settings)]
+    """The parameters in which settings differ, as settings name them: nested ones one by one."""
+    given = dict.fromkeys(name for point in points for name in point.params)
+    known = dict.fromkeys(name for setting in settings for name in setting)
+    named = dict.fromkeys(
+        name for part in given for name in known if name == part or name.startswith(f"{part}.")
+    )
     if len(points) == 1:
-        return named
-    return [
-        name for name in named if any(setting[name] != settings[0][name] for setting in settings)
-    ]
+        return list(named)
+    first = settings[0]
+    return [name for name in named if any(one.get(name) != first.get(name) for one in settings)]
 
 
 def _refuse_equal(phase: Phase, settings: Sequence[Settings]) -> None:

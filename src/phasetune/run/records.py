@@ -12,6 +12,8 @@ from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.run.ledger import Ledger
 from phasetune.run.request import RunState
 from phasetune.run.scoring import environments, replicate_metrics, why_ineligible
+from phasetune.select.record import rule_record
+from phasetune.select.verdict import Rule
 from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import discard, replacing, write_text
 from phasetune.store.paths import PhasePaths, StudyPaths
@@ -100,6 +102,20 @@ def standing_decision(paths: PhasePaths, inputs: str | None) -> dict[str, Any] |
     """The phase's decision if it was made from these very inputs."""
     record = _readable(paths.decision)
     return record if record is not None and record.get("inputs") == inputs else None
+
+
+def fitting_decision(paths: PhasePaths, plan: PhasePlan, rule: Rule) -> dict[str, Any] | None:
+    """The phase's decision if it was made for this plan and rule; its scores are not looked at."""
+    record = _readable(paths.decision)
+    if record is None:
+        return None
+    keys = {trial.name: trial.key for trial in plan.all_trials}
+    fits = (
+        record.get("carried") == dict(plan.carried)
+        and record.get("rule") == rule_record(rule)
+        and {trial["name"]: trial["key"] for trial in record["trials"]} == keys
+    )
+    return record if fits else None
 
 
 def keep_decision(paths: PhasePaths, record: Mapping[str, Any]) -> bool:

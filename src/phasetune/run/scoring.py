@@ -1,15 +1,11 @@
-"""From artifacts to scores: per trial the final metrics of each replicate, or why there are none.
-
-A trial's metrics are those of its last scored stage under their own names, and those of earlier
-stages as `<stage>_<name>`.
-"""
+"""From artifacts to scores: per trial the metrics of each replicate, or why there are none."""
 
 from collections.abc import Mapping, Sequence
 
 from phasetune.plan.trial import PhasePlan, Replicate, Trial
 from phasetune.run.ledger import Ledger
 from phasetune.run.request import RunState
-from phasetune.select.scores import TrialScore
+from phasetune.select.scores import TrialScore, chain_metrics
 
 
 def phase_scores(plan: PhasePlan, ledger: Ledger) -> list[TrialScore]:
@@ -35,14 +31,9 @@ def replicate_metrics(trial: Trial, ledger: Ledger) -> tuple[Mapping[str, float]
 
 
 def _metrics(replicate: Replicate, ledger: Ledger) -> dict[str, float] | None:
-    artifacts = [ledger.artifact(run) for run in replicate.runs]
-    metrics: dict[str, float] = {}
-    for run, artifact in zip(replicate.runs, artifacts, strict=True):
-        if artifact is None:
-            return None
-        prefix = "" if run is replicate.scored else f"{run.stage}_"
-        metrics |= {f"{prefix}{name}": value for name, value in artifact.metrics.items()}
-    return metrics
+    artifacts = [(run.stage, ledger.artifact(run)) for run in replicate.runs]
+    found = [(stage, artifact.metrics) for stage, artifact in artifacts if artifact is not None]
+    return chain_metrics(found) if len(found) == len(artifacts) else None
 
 
 def why_ineligible(trial: Trial, ledger: Ledger) -> str | None:

@@ -49,7 +49,7 @@ def summarise(values: Sequence[float]) -> Summary:
     count = len(values)
     if not all(math.isfinite(value) for value in values):
         return Summary(mean=math.nan, sem=None, values=tuple(values))
-    mean = math.fsum(values) / count
+    mean = statistics.mean(values)  # exact: equal values have that value as mean
     sem = statistics.stdev(values) / math.sqrt(count) if count > 1 else None
     return Summary(mean=mean, sem=sem, values=tuple(values))
 
@@ -57,6 +57,15 @@ def summarise(values: Sequence[float]) -> Summary:
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> Summary:
     """Summary of first minus second, replicate by replicate; both have the same length."""
     return summarise([a - b for a, b in zip(first, second, strict=True)])
+
+
+def chain_metrics(stages: Sequence[tuple[str, Mapping[str, float]]]) -> dict[str, float]:
+    """A replicate's metrics: the last stage's by their names, earlier ones as `<stage>_<name>`."""
+    metrics: dict[str, float] = {}
+    for position, (stage, found) in enumerate(stages):
+        prefix = "" if position == len(stages) - 1 else f"{stage}_"
+        metrics |= {f"{prefix}{name}": value for name, value in found.items()}
+    return metrics
 
 
 def summaries(score: TrialScore) -> dict[str, Summary]:

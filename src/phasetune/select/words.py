@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from phasetune.select.decide import Outcome
+from phasetune.select.verdict import Standing
+
+
+def short_value_text(summary: Mapping[str, Any]) -> str:
+    """`0.6742 ± 0.0031`, or `0.6742` for one value."""
+    return value_text(summary).partition(" (n=")[0]
 
 
 def value_text(summary: Mapping[str, Any]) -> str:
@@ -39,7 +45,7 @@ def _first_sentence(record: Mapping[str, Any], trials: Mapping[str, Any]) -> str
     if outcome == Outcome.WON:
         won = trials[record["winner"]]["metrics"][metric]
         first = record["winner"] != record["leader"]
-        why = "first in the file among ties" if first else f"best {metric}"
+        why = f"first in the file among ties, {metric}" if first else f"best {metric}"
         return f"{record['winner']} wins: {why} {value_text(won)}{_among(record)}."
     if outcome == Outcome.NONE_ELIGIBLE:
         return "No trial could be judged, so nothing was decided."
@@ -58,8 +64,12 @@ def _among(record: Mapping[str, Any]) -> str:
     candidates = [trial for trial in record["trials"] if trial["candidate"]]
     feasible = sum(trial["standing"] == "feasible" for trial in candidates)
     if not constraints:
-        return f" of {len(candidates)} trials"
-    return f" among the {feasible} of {len(candidates)} trials with {' and '.join(constraints)}"
+        return f" of {_trials(len(candidates))}"
+    return f" among the {feasible} of {_trials(len(candidates))} with {' and '.join(constraints)}"
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _ties(record: Mapping[str, Any]) -> str:
@@ -71,6 +81,8 @@ def _runner_up(record: Mapping[str, Any], trials: Mapping[str, Any]) -> str:
     name = record["runner_up"]
     difference = trials[name]["behind_leader"]
     gap = {**difference, "mean": abs(float(difference["mean"]))}
+    if gap["mean"] == 0.0:
+        return f"{record['leader']} and {name} are equal; the first in the file leads."
     return f"{record['leader']} is {value_text(gap)} ahead of {name}."
 
 
@@ -80,7 +92,7 @@ def _against_baseline(
     metric = record["rule"]["objective"]["metric"]
     if winner["name"] == baseline["name"]:
         return ["The winner is the baseline itself."]
-    if metric not in baseline["metrics"]:
-        return []
+    if baseline["standing"] == Standing.INELIGIBLE:
+        return [f"The baseline could not be judged: {baseline['reason']}."]
     gain = float(winner["metrics"][metric]["mean"]) - float(baseline["metrics"][metric]["mean"])
     return [f"Against the baseline ({value_text(baseline['metrics'][metric])}): {gain:+.4f}."]

@@ -53,6 +53,17 @@ def _canonical_float(value: float, where: str) -> Json:
     return 0.0 if value == 0.0 else float(value)
 
 
+def restored(value: object) -> object:
+    """What a canonical value stands for: JSON has no infinity, so it is written as a mapping."""
+    if isinstance(value, Mapping):
+        if list(value) == ["float"] and value["float"] in ("inf", "-inf"):
+            return float(value["float"])
+        return {key: restored(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [restored(item) for item in value]
+    return value
+
+
 def _text_key(key: object, where: str) -> str:
     if not isinstance(key, str):
         raise PlanError(f"{where} has the key {key!r}; keys must be text")

@@ -1,9 +1,12 @@
 """From import paths to a workload, its stages and their functions."""
 
 import importlib
+import re
 import sys
+import sysconfig
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -50,6 +53,8 @@ class ResolvedWorkload:
         return frozenset(names[readers[0] :]) if readers else frozenset()
 
 
+_FUNCTION = re.compile(r"[^:\s]+:[^:\s]+")
+
 _fingerprints: dict[str, str] = {}
 
 
@@ -71,8 +76,11 @@ def resolve_workload(
         StudyError: it is not there, can't be imported, or breaks the contract.
     """
     make_importable(folders)
-    code = code_fingerprint(path, sources, folders)
-    _forget_if_other(path, code, folders)
+    importlib.invalidate_caches()
+    modules = (path, *sources)
+    code = code_fingerprint(path, modules[1:], folders)
+    if _fingerprints.get(path, code) != code or _any_from_elsewhere(modules, folders):
+        _forget({module.partition(".")[0] for module in modules})
     module = _import(path)
     _fingerprints[path] = code
     problems = list(_contract_problems(path, module))
@@ -118,26 +126,44 @@ def _import(path: str) -> ModuleType:
         if error.name is not None and (path == error.name or path.startswith(error.name + ".")):
             raise StudyError(f"there is no module {path!r}") from error
         raise StudyError(f"module {path!r} needs {error.name!r}, which is not installed") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StudyError(
             f"module {path!r} can't be imported: {type(error).__name__}: {error}"
         ) from error
 
 
-def _forget_if_other(path: str, code: str, folders: Sequence[str]) -> None:
-    """Drop modules that this process imported from elsewhere, or before their sources changed."""
-    found = find_module(path, folders)
-    loaded = sys.modules.get(path)
+def _any_from_elsewhere(modules: Iterable[str], folders: Sequence[str]) -> bool:
+    """Whether this process imported one of the modules, or a package around it, from elsewhere."""
+    return any(
+        _is_from_elsewhere(name, folders)
+        for name in dict.fromkeys(around for module in modules for around in _with_parents(module))
+    )
+
+
+def _with_parents(module: str) -> Iterable[str]:
+    parts = module.split(".")
+    return (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+
+
+def _is_from_elsewhere(name: str, folders: Sequence[str]) -> bool:
+    if name not in sys.modules:
+        return False
+    found = find_module(name, folders)
     origin = None if found is None or found.source is None else str(found.source)
-    if loaded is None or (
-        getattr(loaded, "__file__", None) == origin and _fingerprints.get(path, code) == code
-    ):
-        return
-    if path == "phasetune" or path.startswith("phasetune."):
-        return
-    for name in [name for name in sys.modules if name == path or name.startswith(path + ".")]:
+    return getattr(sys.modules[name], "__file__", None) != origin
+
+
+def _forget(packages: Iterable[str]) -> None:
+    """Drop what was imported of these packages; installed ones do not change under a process."""
+    forgotten = {name for name in packages if name != "phasetune" and not _is_installed(name)}
+    for name in [name for name in sys.modules if name.partition(".")[0] in forgotten]:
         del sys.modules[name]
-    importlib.invalidate_caches()
+
+
+def _is_installed(package: str) -> bool:
+    file = getattr(sys.modules.get(package), "__file__", None)
+    homes = [sysconfig.get_path(home) for home in ("stdlib", "purelib", "platlib")]
+    return file is not None and any(Path(file).is_relative_to(home) for home in homes)
 
 
 def _contract_problems(path: str, module: ModuleType) -> Iterable[str]:
@@ -159,18 +185,28 @@ def _stage_problems(path: str, stages: Sequence[object]) -> Iterable[str]:
         if not isinstance(stage, Stage):
             yield f"workload {path!r}: STAGES[{position}] must be a Stage, but is {stage!r}"
             continue
-        if not stage.name.isidentifier():
-            yield f"workload {path!r}: stage name {stage.name!r} must be an identifier"
         if stage.name in names:
             yield f"workload {path!r}: two stages are named {stage.name!r}"
-        if not (isinstance(stage.params, type) and issubclass(stage.params, BaseModel)):
-            yield f"workload {path!r}: stage {stage.name!r} needs a pydantic BaseModel as params"
         names.append(stage.name)
+        for problem in _field_problems(stage):
+            yield f"workload {path!r}: {problem}"
     yield from _order_problems(path, [stage for stage in stages if isinstance(stage, Stage)])
 
 
+def _field_problems(stage: Stage) -> Iterable[str]:
+    name, function, reads = stage.name, stage.function, stage.reads
+    if not (isinstance(name, str) and name.isidentifier()):
+        yield f"stage name {name!r} must be an identifier"
+    if not (isinstance(stage.params, type) and issubclass(stage.params, BaseModel)):
+        yield f"stage {name!r} needs a pydantic BaseModel as params"
+    if not (isinstance(function, str) and _FUNCTION.fullmatch(function)):
+        yield f"stage {name!r}: function must be of the form 'module:function', but is {function!r}"
+    if not (isinstance(reads, tuple | list) and all(isinstance(part, str) for part in reads)):
+        yield f"stage {name!r}: reads must be a tuple of names, but is {reads!r}"
+
+
 def _order_problems(path: str, stages: Sequence[Stage]) -> Iterable[str]:
-    reads_test = [TEST_PART in stage.reads for stage in stages]
+    reads_test = [not isinstance(s.reads, str) and TEST_PART in (s.reads or ()) for s in stages]
     if sorted(reads_test) != reads_test:
         yield f"workload {path!r}: stages that read {TEST_PART!r} must be the last ones"
     if stages and all(reads_test):

@@ -122,6 +122,7 @@ def _module_files(module: str, folders: Sequence[str]) -> dict[str, Path]:
         f"{module}/{path.relative_to(root).as_posix()}": path
         for root in found.folders
         for path in root.rglob("*.py")
+        if path.is_file()
     }
 
 

@@ -109,11 +109,15 @@ class ArtifactStore:
                 )
         return Artifact(folder=folder, manifest=manifest)
 
-    def durations(self, stage: str, *, most: int = 200) -> list[float]:
-        """Durations in seconds of up to `most` stored runs of a stage."""
+    def durations(self, stage: str, function: str, *, most: int = 200) -> list[float]:
+        """Durations in seconds of up to `most` stored runs of a stage's function."""
         folders = sorted((self.root / stage).glob("[0-9a-f]*"))[:most]
         manifests = [_read_manifest(folder) for folder in folders]
-        return [float(m["provenance"]["duration_seconds"]) for m in manifests if m is not None]
+        return [
+            float(manifest["provenance"]["duration_seconds"])
+            for manifest in manifests
+            if manifest is not None and manifest.get("run", {}).get("function") == function
+        ]
 
     @contextmanager
     def draft(self, stage: str, key: str, attempt: str) -> Iterator[Path]:
@@ -137,6 +141,8 @@ class ArtifactStore:
         record: Mapping[str, Any],
     ) -> Artifact:
         """Write the manifest and make the draft the artifact; an existing one stays.
+
+        What lies there without being an artifact, such as one whose manifest is gone, is set aside.
 
         Raises:
             StoreError: the disk is full, or the stage left something that is no plain file.
@@ -175,9 +181,12 @@ class ArtifactStore:
             durable.commit(draft, target)
         except OSError:
             existing = self._intact(stage, key)
-            if existing is None:
+            if existing is not None:
+                return existing
+            if not target.exists():
                 raise
-            return existing
+            self.set_aside(stage, key, reason="damaged")
+            durable.commit(draft, target)
         return Artifact(folder=target, manifest=json.loads(document_text(manifest)))
 
     def _intact(self, stage: str, key: str) -> Artifact | None:

@@ -5,7 +5,7 @@ Planning trusts what is remembered; running hashes again (`remembered_digests(fr
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -27,7 +27,8 @@ class _Memory:
 def remembered_digests(path: Path, *, fresh: bool) -> Iterator[None]:
     """Within the block `file_digest` remembers in this file; `fresh` hashes everything again.
 
-    The file is only written into a folder that exists: planning makes none.
+    The file is only written into a folder that exists: planning makes none. Where it can't be
+    written nothing is remembered.
     """
     try:
         known = {str(k): str(v) for k, v in (read_document(path) or {}).items()}
@@ -41,7 +42,8 @@ def remembered_digests(path: Path, *, fresh: bool) -> Iterator[None]:
     finally:
         _remembered.reset(token)
         if memory.known != before and path.parent.is_dir():
-            write_document(path, memory.known)
+            with suppress(StoreError):
+                write_document(path, memory.known)
 
 
 def file_digest(path: Path) -> str:

@@ -4,11 +4,11 @@ A draft beside the target is filled, flushed to the disk, and renamed; then the 
 flushed too. `commit` is the only place where something becomes visible, for files and folders.
 """
 
+import contextlib
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from phasetune.errors import StoreError
@@ -20,7 +20,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all.
 
     Raises:
-        StoreError: the disk is full or the folder can't be written; what stood there is untouched.
+        StoreError: the disk is full or the folder can't be written; no half of it is there.
     """
     with replacing(path) as draft:
         draft.write_bytes(content)
@@ -31,7 +31,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-@contextmanager
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A draft to fill, in the target's folder; it replaces the target when the block ends well."""
     draft = path.parent / f"{DRAFT_PREFIX}{path.name[:60]}-{uuid.uuid4().hex[:12]}"
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
         commit(draft, path)
     except OSError as error:
         raise StoreError(
-            f"{path} can't be written: {error.strerror or error}; nothing was changed there"
+            f"{path} can't be written: {error.strerror or error}; no half of it was left there"
         ) from error
     finally:
         discard(draft)
@@ -64,7 +64,8 @@ def discard(draft: Path) -> None:
     if draft.is_dir() and not draft.is_symlink():
         shutil.rmtree(draft, ignore_errors=True)
     else:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 def _flush(path: Path) -> None:

@@ -14,10 +14,12 @@ from phasetune.stage.contract import TEST_PART, Stage
 from phasetune.stage.resolve import ResolvedWorkload
 from phasetune.study.parameters import (
     Problem,
+    kind_problems,
     known_parameters,
     nest,
     set_parameter,
     typed_stage,
+    unknown_problems,
 )
 from phasetune.study.problems import dotted, shown, suggestion, validation_messages
 from phasetune.study.reading import KeyPath
@@ -39,10 +41,14 @@ def _data_problems(workload: ResolvedWorkload, data: Any) -> Iterable[Problem]:
     if not isinstance(data, Mapping):
         return
     try:
-        workload.data_type.model_validate(data)
+        typed = workload.data_type.model_validate(data)
+        problems = list(kind_problems((), data, typed.model_dump(mode="python")))
     except ValidationError as error:
-        for path, message in validation_messages(error, workload.data_type):
-            yield ("data", *path), message
+        problems = validation_messages(error, workload.data_type)
+    if "extra" not in workload.data_type.model_config:
+        problems += unknown_problems(workload.data_type, data, "is not known")
+    for path, message in problems:
+        yield ("data", *path), message
 
 
 def _base_problems(workload: ResolvedWorkload, content: Mapping[str, Any]) -> Iterable[Problem]:
@@ -53,28 +59,53 @@ def _base_problems(workload: ResolvedWorkload, content: Mapping[str, Any]) -> It
     for name in params:
         if name not in names:
             yield ("params", name), f"the workload has no such stage{suggestion(name, names)}"
-    varied = _varied_from_the_start(content)
+    start, lacking = _start(content)
     for stage in workload.stages:
-        for path, message in typed_stage(stage, params.get(stage.name, {}))[1]:
-            if message != "is missing" or dotted((stage.name, *path)) not in varied:
+        for path, message in typed_stage(stage, start.get(stage.name, {}))[1]:
+            names = (dotted((stage.name, *path[:length])) for length in range(len(path) + 1))
+            if lacking.isdisjoint(names):
                 yield ("params", stage.name, *path), message
 
 
-def _varied_from_the_start(content: Mapping[str, Any]) -> set[str]:
+def _start(content: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """The base parameters, filled with what they leave to the first phase; the names of that."""
+    params = content.get("params", {})
+    start = dict(params) if isinstance(params, Mapping) else {}
+    lacking: set[str] = set()
+    for name, first_values in _varied_from_the_start(content).items():
+        if _gives(start, name):
+            continue
+        lacking.add(name)
+        for value in first_values:
+            set_parameter(start, name, value)
+    return start, lacking
+
+
+def _gives(params: Any, name: str) -> bool:
+    for part in name.split("."):
+        if not isinstance(params, Mapping) or part not in params:
+            return False
+        params = params[part]
+    return True
+
+
+def _varied_from_the_start(content: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Parameters that every point of the first phase sets: the base may lack them."""
     phases = content.get("phases")
     if not isinstance(phases, list | tuple) or not phases or not isinstance(phases[0], Mapping):
-        return set()
+        return {}
     grid, points = phases[0].get("grid"), phases[0].get("points")
     if isinstance(grid, Mapping):
-        return set(grid)
-    if isinstance(points, list | tuple) and points:
-        return set.intersection(*(set(p) if isinstance(p, Mapping) else set() for p in points))
-    return set()
+        axes = {n: axis if isinstance(axis, list | tuple) else () for n, axis in grid.items()}
+        return {name: list(axis[:1]) for name, axis in axes.items()}
+    if isinstance(points, list | tuple) and points and all(isinstance(p, Mapping) for p in points):
+        shared = set.intersection(*(set(point) for point in points))
+        return {name: [points[0][name]] for name in points[0] if name in shared}
+    return {}
 
 
 def _points_problems(workload: ResolvedWorkload, content: Mapping[str, Any]) -> Iterable[Problem]:
-    values = _Values(workload, content.get("params", {}))
+    values = _Values(workload, _start(content)[0])
     baseline = content.get("baseline")
     if isinstance(baseline, Mapping):
         yield from values.point_problems(("baseline",), baseline)
@@ -97,16 +128,19 @@ def _phase_problems(
             yield from values.point_problems((*path, "points", i), point)
     template = phase.get("trial_name")
     if isinstance(template, str):
-        yield from _template_problems((*path, "trial_name"), template, values.known)
+        yield from _template_problems((*path, "trial_name"), template, values.single)
 
 
 class _Values:
-    """Single values of points, each typed on top of the base parameters."""
+    """Single values of points, each typed on top of the parameters of the start."""
 
-    def __init__(self, workload: ResolvedWorkload, params: Any) -> None:
+    def __init__(self, workload: ResolvedWorkload, params: dict[str, Any]) -> None:
         self.known = known_parameters(workload.stages)
+        self.single = tuple(
+            name for name in self.known if not any(o.startswith(f"{name}.") for o in self.known)
+        )
         self._stages: dict[str, Stage] = {stage.name: stage for stage in workload.stages}
-        self._params: dict[str, Any] = dict(params) if isinstance(params, Mapping) else {}
+        self._params = params
 
     def point_problems(self, path: KeyPath, point: Mapping[str, Any]) -> Iterable[Problem]:
         for name, value in point.items():

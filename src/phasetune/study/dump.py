@@ -38,14 +38,16 @@ def best_study(study: Study, settings: Settings) -> Study:
 
     Its runs have the keys that they had in the study, so nothing is computed twice.
     """
+    kept = study.model_dump(mode="json", exclude_unset=True, exclude={"baseline"})
     return Study.model_validate(
         {
-            **study.model_dump(mode="json", exclude_unset=True),
+            **kept,
             "name": f"{study.name[:95]}-best",
             "description": f"The final settings of the study {study.name}.",
             "params": nest(settings),
-            "phases": [Phase(name="best", points=(Point(),)).model_dump(mode="json")],
+            "phases": [
+                Phase(name="best", points=(Point(),)).model_dump(mode="json", exclude_none=True)
+            ],
             "constraints": [rule.text for rule in study.rules if not rule.is_relative],
-            "baseline": None,
         }
     )

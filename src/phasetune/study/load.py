@@ -19,14 +19,16 @@ from phasetune.stage.resolve import (
     resolve_callable,
     resolve_workload,
 )
+from phasetune.study import schema
 from phasetune.study.check import workload_problems
-from phasetune.study.merge import apply_override, merged
+from phasetune.study.merge import merged, overridden
 from phasetune.study.parameters import Problem, kind_problems
 from phasetune.study.problems import describe, validation_messages
 from phasetune.study.reading import Document, KeyPath, read_yaml
 from phasetune.study.schema import Study
 
 DEEPEST_EXTENDS = 10
+_ABOUT_THE_WORKLOAD = ("workload", "sources", "import_from")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +55,10 @@ def load(source: "str | Path | Study | LoadedStudy", overrides: Sequence[str] = 
             return source
         source = source.study
     document, folders = _document(source)
-    content = dict(document.content)
     for override in overrides:
-        apply_override(content, override)
-    content["import_from"] = _import_folders(content.get("import_from"), folders)
+        document = overridden(document, override)
+    importable = _import_folders(document.content.get("import_from"), folders)
+    content = {**document.content, "import_from": importable}
     return _checked(Document(content=content, places=document.places))
 
 
@@ -79,7 +81,10 @@ def _document(source: str | Path | Study) -> tuple[Document, list[Path]]:
 def _from_function(path: str) -> tuple[Document, list[Path]]:
     make_importable([str(Path.cwd())])
     function = resolve_callable(path, what="study")
-    study = function()
+    try:
+        study = function()
+    except ValidationError as error:
+        raise StudyError(_in_words(error, path)) from error
     if not isinstance(study, Study):
         raise StudyError(f"study {path!r} must return a phasetune.Study, but returned {study!r}")
     file = inspect.getsourcefile(function)
@@ -87,30 +92,53 @@ def _from_function(path: str) -> tuple[Document, list[Path]]:
     return Document(content=study.model_dump(mode="json", exclude_unset=True)), folders
 
 
+def _in_words(error: ValidationError, path: str) -> list[str]:
+    """What a function that builds a study got wrong, as for a file."""
+    model_type = getattr(schema, error.title, Study)
+    return [
+        f"study {path!r}: {describe(where, message, Document(content={}))}"
+        for where, message in validation_messages(error, model_type)
+    ]
+
+
 def _extended(path: Path, chain: tuple[Path, ...]) -> Document:
+    """The file on top of what it extends; import folders are relative to the file naming them."""
     resolved = path.resolve()
-    if resolved in chain or len(chain) >= DEEPEST_EXTENDS:
+    if resolved in chain:
         names = " -> ".join(entry.name for entry in (*chain, resolved))
         raise StudyError(f"extends: the files extend each other in a circle: {names}")
+    if len(chain) >= DEEPEST_EXTENDS:
+        raise StudyError(f"extends: must be at most {DEEPEST_EXTENDS} files deep, in {chain[0]}")
     document = read_yaml(path)
+    if "import_from" in document.content:
+        given = document.content["import_from"]
+        document.content["import_from"] = _absolute(given, resolved.parent)
     base = document.content.pop("extends", None)
     if base is None:
         return document
-    if not isinstance(base, str):
+    if not isinstance(base, str) or "\0" in base:
         raise StudyError(describe(("extends",), f"must be a file, but is {base!r}", document))
-    below = _extended(path.parent / base, (*chain, resolved))
-    return merged(below, document)
+    if not (path.parent / base).is_file():
+        missing = f"there is no study file {path.parent / base}"
+        raise StudyError(describe(("extends",), missing, document))
+    return merged(_extended(path.parent / base, (*chain, resolved)), document)
 
 
 def _import_folders(given: Any, beside: Sequence[Path]) -> Any:
     """Absolute folders that are importable in driver and workers, the study's own first."""
-    if given is not None and not (
-        isinstance(given, list | tuple) and all(isinstance(entry, str) for entry in given)
+    named = _absolute([] if given is None else given, beside[0] if beside else Path.cwd())
+    if not isinstance(named, list):
+        return given
+    return list(dict.fromkeys([*(str(folder) for folder in beside), *named]))
+
+
+def _absolute(given: Any, root: Path) -> Any:
+    """Folders relative to a root as absolute ones; what is no list of folders as it is."""
+    if not isinstance(given, list | tuple) or not all(
+        isinstance(entry, str) and "\0" not in entry for entry in given
     ):
         return given
-    root = beside[0] if beside else Path.cwd()
-    named = [str((root / entry).resolve()) for entry in given or ()]
-    return list(dict.fromkeys([*(str(folder) for folder in beside), *named]))
+    return [str((root / entry).resolve()) for entry in given]
 
 
 def import_folders(study: Study) -> tuple[str, ...]:
@@ -148,15 +176,14 @@ def _schema(content: Mapping[str, Any], problems: list[Problem]) -> Study | None
 
 
 def _workload(content: Mapping[str, Any], problems: list[Problem]) -> ResolvedWorkload | None:
-    path, sources = content.get("workload"), content.get("sources", ())
-    folders = content.get("import_from", ())
-    if not isinstance(path, str) or not path:
+    """The workload, unless what says where it lies is wrong already."""
+    if any(where[0] in _ABOUT_THE_WORKLOAD for where, _ in problems if where):
         return None
+    folders = dict.fromkeys([*content["import_from"], str(Path.cwd())])
     try:
         return resolve_workload(
-            path, sources=sources, folders=tuple(dict.fromkeys([*folders, str(Path.cwd())]))
+            content["workload"], sources=content.get("sources", ()), folders=tuple(folders)
         )
-    except (StudyError, TypeError) as error:
-        found = error.problems if isinstance(error, StudyError) else (str(error),)
-        problems += [(("workload",), message) for message in found]
+    except StudyError as error:
+        problems += [(("workload",), message) for message in error.problems]
         return None

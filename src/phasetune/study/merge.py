@@ -1,13 +1,12 @@
 """How one study changes another: `extends` in a file, `key.path=value` on the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from phasetune.errors import StudyError
 from phasetune.study.problems import suggestion
 from phasetune.study.reading import Document, KeyPath, read_value
 
-ONE_KEY_BELOW = ("grid", "baseline", "expect")
 _ALTERNATIVES = {"grid": "points", "points": "grid"}
 
 
@@ -42,7 +41,11 @@ def _merge(path: KeyPath, base: Any, change: Any) -> Any:
 
 
 def _are_named(phases: Any) -> bool:
-    return isinstance(phases, list) and all(isinstance(p, dict) and "name" in p for p in phases)
+    """Whether phases can be told apart by their names; else they replace as any list does."""
+    if not isinstance(phases, list) or not all(isinstance(phase, dict) for phase in phases):
+        return False
+    names = [phase.get("name") for phase in phases]
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
 def _merge_phases(base: list[Any], change: list[Any]) -> list[Any]:
@@ -82,8 +85,8 @@ def _place(path: KeyPath, base: Mapping[str, Any], document: Document) -> str | 
     return document.places.get(("phases", own_names.index(name), *path[2:]))
 
 
-def apply_override(content: dict[str, Any], override: str) -> None:
-    """Change content by one `key.path=value`; the value is read as YAML.
+def overridden(document: Document, override: str) -> Document:
+    """The document changed by one `key.path=value`; the value is read as YAML.
 
     Below `grid`, `baseline` and `points.N` the rest of the path is one key. Phases are named by
     their name or their number from 0.
@@ -92,55 +95,66 @@ def apply_override(content: dict[str, Any], override: str) -> None:
         StudyError: it has no `=`, names a phase or position that is not there, or its value is
             no YAML.
     """
-    path, equals, text = override.partition("=")
-    if not equals or not path:
+    written, equals, text = override.partition("=")
+    if not equals or not written:
         raise StudyError(f"override {override!r} must be of the form key.path=value")
     value = read_value(text, source=f"override {override!r}")
-    _set(content, path.strip().split("."), value, override)
+    path = _resolved(document.content, _keys(written.strip().split(".")), override)
+    content = _replaced(document.content, path, value)
+    if path[0] == "phases" and len(path) > 2:
+        content["phases"][path[1]].pop(_ALTERNATIVES.get(str(path[2])), None)
+    places = {at: place for at, place in document.places.items() if at[: len(path)] != path}
+    return Document(content=content, places={**places, path: f"override {override!r}"})
 
 
-def _set(content: Any, parts: list[str], value: Any, override: str) -> None:
-    parent, current = "", content
-    while len(parts) > 1 and parent not in ONE_KEY_BELOW:
+def _keys(parts: list[str]) -> list[str]:
+    """The path with the names of parameters, which have dots themselves, as one key."""
+    head = len(parts)
+    if parts[0] == "baseline":
+        head = 1
+    elif parts[0] == "phases" and parts[2:3] == ["grid"]:
+        head = 3
+    elif parts[0] == "phases" and parts[2:3] == ["points"]:
+        head = 4
+    below = [".".join(parts[head:])] if parts[head:] else []
+    return [*parts[:head], *below]
+
+
+def _resolved(content: Mapping[str, Any], keys: Sequence[str], override: str) -> KeyPath:
+    """The keys with positions in lists as numbers."""
+    current: Any = content
+    path: list[str | int] = []
+    for key in keys:
         if isinstance(current, list):
-            is_point = parent == "points"
-            current = current[_position(current, parts[0], override)]
-            parent, parts = ("baseline" if is_point else parent), parts[1:]
+            position = _position(current, key, override)
+            path.append(position)
+            current = current[position]
             continue
-        parent, parts = parts[0], parts[1:]
-        current = _child(current, parent, override)
-    _assign(current, ".".join(parts), value, override)
-
-
-def _child(current: dict[str, Any], key: str, override: str) -> Any:
-    child = current.get(key)
-    if child is None:
-        child = {}
-        current.pop(_ALTERNATIVES.get(key, ""), None)
-    elif not isinstance(child, dict | list):
-        raise StudyError(f"override {override!r}: {key!r} is {child!r}, which has nothing below it")
-    copied = dict(child) if isinstance(child, dict) else [*child]
-    current[key] = copied
-    return copied
+        if not isinstance(current, dict) and (current is not None or key.isdecimal()):
+            raise StudyError(f"override {override!r}: there is no {key!r} below {current!r}")
+        path.append(key)
+        current = None if current is None else current.get(key)
+    return tuple(path)
 
 
 def _position(items: list[Any], part: str, override: str) -> int:
-    names = [item.get("name") for item in items if isinstance(item, dict)]
+    names = [item.get("name") if isinstance(item, dict) else None for item in items]
     if part in names:
-        index = names.index(part)
-    elif part.isdigit() and int(part) < len(items):
-        index = int(part)
-    else:
-        known = [str(name) for name in names if name] or [f"0 to {len(items) - 1}"]
-        raise StudyError(f"override {override!r}: there is no {part!r}{suggestion(part, known)}")
-    if isinstance(items[index], dict):
-        items[index] = dict(items[index])
-    return index
+        return names.index(part)
+    if part.isdecimal() and int(part) < len(items):
+        return int(part)
+    known = [str(name) for name in names if name] or [str(i) for i in range(len(items))]
+    raise StudyError(f"override {override!r}: there is no {part!r}{suggestion(part, known)}")
 
 
-def _assign(current: Any, key: str, value: Any, override: str) -> None:
+def _replaced(current: Any, path: KeyPath, value: Any) -> Any:
+    """A copy in which the value stands at the path."""
+    if not path:
+        return value
+    key, below = path[0], path[1:]
     if isinstance(current, list):
-        current[_position(current, key, override)] = value
-        return
-    current.pop(_ALTERNATIVES.get(key, ""), None)
-    current[key] = value
+        return [
+            _replaced(item, below, value) if i == key else item for i, item in enumerate(current)
+        ]
+    known = current or {}
+    return {**known, key: _replaced(known.get(key), below, value)}

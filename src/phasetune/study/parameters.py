@@ -4,15 +4,17 @@ A *setting* is complete: every parameter of every stage has its value. Two setti
 same are equal, since each value went through the type that its stage declares.
 """
 
+import types
+import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
 from phasetune.errors import PlanError
-from phasetune.stage.canonical import Json, canonical
+from phasetune.stage.canonical import Json, canonical, restored
 from phasetune.stage.contract import Stage
-from phasetune.study.problems import dotted, model_in, shown, suggestion, validation_messages
+from phasetune.study.problems import dotted, shown, suggestion, validation_messages
 from phasetune.study.reading import KeyPath
 
 Settings: TypeAlias = Mapping[str, Json]
@@ -26,10 +28,22 @@ def known_parameters(stages: Iterable[Stage]) -> tuple[str, ...]:
 
 def _field_names(model_type: type[BaseModel]) -> Iterable[str]:
     for name, field in model_type.model_fields.items():
-        inner = model_in(field.annotation)
+        inner = _nested_model(field.annotation)
         yield name
         if inner is not None:
             yield from (f"{name}.{below}" for below in _field_names(inner))
+
+
+def _nested_model(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field itself is, as in `Optimizer` or `Optimizer | None`."""
+    options = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    models = [option for option in options if option is not type(None)]
+    only = models[0] if len(models) == 1 else None
+    return only if isinstance(only, type) and issubclass(only, BaseModel) else None
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
 
 
 def set_parameter(nested: dict[str, Any], name: str, value: Any) -> None:
@@ -43,10 +57,10 @@ def set_parameter(nested: dict[str, Any], name: str, value: Any) -> None:
 
 
 def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """From dotted names to one mapping per stage."""
+    """From dotted names to one mapping per stage; canonical values become what they stand for."""
     nested: dict[str, Any] = {}
     for name, value in settings.items():
-        set_parameter(nested, name, value)
+        set_parameter(nested, name, restored(value))
     return nested
 
 
@@ -88,18 +102,29 @@ def typed_stage(stage: Stage, values: object) -> tuple[BaseModel | None, list[Pr
     """
     if not isinstance(values, Mapping):
         return None, [((), f"must be a mapping of parameters, but is {shown(values)}")]
-    unknown = [name for name in values if name not in stage.params.model_fields]
-    problems: list[Problem] = [
-        ((name,), f"is no parameter of {stage.name!r}{suggestion(name, stage.params.model_fields)}")
-        for name in unknown
-    ]
-    known = {name: value for name, value in values.items() if name not in unknown}
+    problems = list(unknown_problems(stage.params, values, f"is no parameter of {stage.name!r}"))
+    known = {name: value for name, value in values.items() if name in stage.params.model_fields}
     try:
         model = stage.params.model_validate(known)
     except ValidationError as error:
         return None, problems + validation_messages(error, stage.params)
     problems += kind_problems((), known, model.model_dump(mode="python"))
     return (None if problems else model), problems
+
+
+def unknown_problems(
+    model_type: type[BaseModel], values: Mapping[str, Any], message: str
+) -> Iterable[Problem]:
+    """Names that a type does not have, also where the type itself would pass over them."""
+    for name, value in values.items():
+        field = model_type.model_fields.get(name)
+        if field is None:
+            yield (name,), message + suggestion(name, model_type.model_fields)
+            continue
+        inner = _nested_model(field.annotation)
+        if inner is not None and isinstance(value, Mapping):
+            for path, problem in unknown_problems(inner, value, message):
+                yield (name, *path), problem
 
 
 def kind_problems(path: KeyPath, given: Any, typed: Any) -> Iterable[Problem]:

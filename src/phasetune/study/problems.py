@@ -11,6 +11,13 @@ from pydantic_core import ErrorDetails
 from phasetune.study.reading import Document, KeyPath
 
 _LONGEST_VALUE = 80
+_OUR_WORDS = {
+    "list": "tuple",
+    "mapping": "dictionary",
+    "List": "Tuple",
+    "Mapping": "Dictionary",
+    "": " after validation, not 0",
+}
 
 
 def dotted(path: KeyPath) -> str:
@@ -43,11 +50,21 @@ def suggestion(unknown: str, known: Iterable[str]) -> str:
 def validation_messages(
     error: ValidationError, model_type: type[BaseModel]
 ) -> list[tuple[KeyPath, str]]:
-    """Pydantic's findings as (path, message), in our words."""
+    """Pydantic's findings as (path, message), in our words.
+
+    Pydantic counts only valid items, so a collection is not short where an item of it is wrong.
+    """
+    details = error.errors(include_url=False)
+    wrong_inside = {detail["loc"][:length] for detail in details for length in _around(detail)}
     return [
         (tuple(detail["loc"]), _message(detail, model_type))
-        for detail in error.errors(include_url=False)
+        for detail in details
+        if not (detail["type"] == "too_short" and detail["loc"] in wrong_inside)
     ]
+
+
+def _around(detail: ErrorDetails) -> range:
+    return range(len(detail["loc"]))
 
 
 def _message(detail: ErrorDetails, model_type: type[BaseModel]) -> str:
@@ -57,6 +74,8 @@ def _message(detail: ErrorDetails, model_type: type[BaseModel]) -> str:
     if detail["type"] == "missing":
         return "is missing"
     text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    for ours, theirs in _OUR_WORDS.items():
+        text = text.replace(theirs, ours)
     text = text[0].lower() + text[1:]
     if ", but is " in text or detail["type"] == "value_error":
         return text

@@ -11,7 +11,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    ScalarEvent,
+)
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from phasetune.errors import StudyError
@@ -86,6 +93,23 @@ def _read_text(path: Path) -> str:
         raise StudyError(f"{path}: can't be read: {error.strerror}") from error
 
 
+def _refusal(event: Event) -> str | None:
+    """Why an event is refused by itself; an explicit tag would bypass the checks of values."""
+    if isinstance(event, AliasEvent):
+        return f"aliases (*{event.anchor}) are refused; write the value"
+    if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
+        return "directives (%) are refused; remove the line"
+    if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
+        return f"the tag {event.tag!r} is refused; write the plain value"
+    if isinstance(event, ScalarEvent) and not _is_encodable(event.value):
+        return f"the text {event.value!r} has half a surrogate pair; write the whole character"
+    return None
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class _Reader:
     """Turns one text into plain values, collecting problems and places."""
 
@@ -111,11 +135,12 @@ class _Reader:
         return None
 
     def _shape_problems(self, text: str) -> Iterator[str]:
-        """Aliases and depth, seen before anything is built from them."""
+        """What is refused before anything is built from it."""
         depth = 0
         for event in YAML(typ="safe", pure=True).parse(text):
-            if isinstance(event, AliasEvent):
-                yield f"{self._at(event)}: aliases (*{event.anchor}) are refused; write the value"
+            refusal = _refusal(event)
+            if refusal is not None:
+                yield f"{self._at(event)}: {refusal}"
             depth += isinstance(event, CollectionStartEvent)
             depth -= isinstance(event, CollectionEndEvent)
             if depth > DEEPEST:
@@ -129,9 +154,6 @@ class _Reader:
         self.places[path] = self._at(node)
         if isinstance(node, ScalarNode):
             return self._scalar(node)
-        if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-            self.problems.append(f"{self._at(node)}: the tag {node.tag!r} is refused")
-            return None
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         return [self._plain(item, (*path, i)) for i, item in enumerate(node.value)]
@@ -159,7 +181,7 @@ class _Reader:
         if node.tag in _TEXT_TAGS:
             return str(node.value)
         if node.tag not in _SCALAR_TAGS:
-            self.problems.append(f"{self._at(node)}: the tag {node.tag!r} is refused")
+            self.problems.append(f"{self._at(node)}: {node.value!r} must be quoted to be text")
             return None
         value = self._yaml.constructor.construct_object(node)
         return float(value) if isinstance(value, float) else value

@@ -56,7 +56,14 @@ def _safe_name(name: str) -> str:
     return name
 
 
+def _folder_name(name: str) -> str:
+    if "\0" in name:
+        raise ValueError(f"must be a folder, but is {name!r}")
+    return name
+
+
 Name = Annotated[str, AfterValidator(_safe_name)]
+FolderName = Annotated[str, AfterValidator(_folder_name)]
 Value = Any
 
 
@@ -176,7 +183,7 @@ class Study(_Closed):
     description: str = ""
     workload: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
     sources: tuple[str, ...] = ()
-    import_from: tuple[str, ...] = ()
+    import_from: tuple[FolderName, ...] = ()
     seed: int = Field(default=0, ge=0, lt=2**63)
     data: dict[str, Value] = Field(default_factory=dict)
     params: dict[str, dict[str, Value]] = Field(default_factory=dict)

@@ -43,14 +43,19 @@ def inner_split(
     `labels` has shape [n], `rows` indexes into it; `fraction` of the rows are watched.
 
     Raises:
-        StageError: a class has fewer than two of these rows.
+        StageError: a class has fewer than two of these rows, or they are too few to watch any.
     """
     from sklearn.model_selection import train_test_split
 
     _refuse_small_classes(labels[rows], 2)
-    fit, watch = train_test_split(
-        rows, test_size=fraction, random_state=seed, stratify=labels[rows]
-    )
+    try:
+        fit, watch = train_test_split(
+            rows, test_size=fraction, random_state=seed, stratify=labels[rows]
+        )
+    except ValueError as error:
+        raise StageError(
+            f"{len(rows)} rows can't be split to watch {fraction:.0%}: {error}"
+        ) from error
     return np.sort(fit), np.sort(watch)
 
 

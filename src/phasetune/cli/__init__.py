@@ -1,0 +1,1 @@
+"""The door: commands of a few lines each, rendering, exit codes."""

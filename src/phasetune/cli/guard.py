@@ -1,0 +1,38 @@
+"""From errors to exit codes: a user's mistake is a sentence, a bug flies with its traceback."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from phasetune.errors import PhasetuneError
+
+WRONG_INPUT = 2
+
+
+@contextmanager
+def guarded(*, debug: bool) -> Iterator[None]:
+    """Within the block, errors that a user can mend become sentences and exit codes."""
+    from phasetune.run.interrupt import Interrupted
+
+    try:
+        yield
+    except PhasetuneError as error:
+        if debug:
+            raise
+        for problem in error.problems:
+            typer.echo(f"error: {problem}", err=True)
+        raise typer.Exit(WRONG_INPUT) from error
+    except Interrupted as error:
+        typer.echo(f"interrupted ({error}); nothing was decided since. Go on with:", err=True)
+        typer.echo(f"  {_same_command()}", err=True)
+        raise typer.Exit(error.exit_code) from error
+
+
+def _same_command() -> str:
+    program = Path(sys.argv[0]).name
+    name = [sys.executable, "-m", "phasetune"] if program == "__main__.py" else [program]
+    return shlex.join([*name, *sys.argv[1:]])

@@ -1,0 +1,172 @@
+"""The command `phasetune`. Heavy imports sit in the commands, so that `--help` is instant."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Phased studies on Ray Tune: one study file, one command.",
+    epilog="Start with: phasetune plan STUDY, then: phasetune run STUDY",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study file (.yaml) or module:function.")
+]
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY.PATH=VALUE]...",
+        help="Changes to the study, such as seed=7 or phases.size.grid.fit.width=[8,16].",
+    ),
+]
+ResultsOption = Annotated[
+    Path, typer.Option("--results", metavar="DIR", help="Where results lie; shared by studies.")
+]
+ResultsArgument = Annotated[
+    Path, typer.Argument(metavar="RESULTS", help="The results root, as given to `run`.")
+]
+StudyOption = Annotated[
+    str | None, typer.Option("--study", metavar="NAME", help="One study of the results root.")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", metavar="ADDR", help="Join the Ray cluster at HOST:PORT, or auto."),
+]
+InProcessOption = Annotated[
+    bool, typer.Option("--in-process", help="One run after the other in this process, no Ray.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
+
+
+@app.command()
+def plan(
+    study: StudyArgument,
+    overrides: OverridesArgument = None,
+    results: ResultsOption = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    check_data: Annotated[
+        bool, typer.Option("--check-data", help="Hash the data anew and check its content.")
+    ] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show trials, what they share, what is stored, what it costs."""
+    from phasetune.cli.guard import guarded
+
+    with guarded(debug=debug):
+        from phasetune.api import plan_study
+        from phasetune.cli.plan import print_plan
+
+        found = plan_study(study, overrides=overrides or (), results=results, check_data=check_data)
+        print_plan(found, as_json=as_json)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    overrides: OverridesArgument = None,
+    phase: Annotated[
+        str | None,
+        typer.Option("--phase", metavar="NAME|NUMBER", help="This phase only, on earlier winners."),
+    ] = None,
+    results: ResultsOption = Path("results"),
+    max_concurrent: Annotated[
+        int | None,
+        typer.Option("--max-concurrent", metavar="N", min=1, help="At most N runs at a time."),
+    ] = None,
+    address: AddressOption = None,
+    in_process: InProcessOption = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try runs again that failed before.")
+    ] = False,
+    strict_environment: Annotated[
+        bool,
+        typer.Option(
+            "--strict-environment",
+            help="Run again what was computed with another device or other library versions.",
+        ),
+    ] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run a study, go on with it, or do nothing because all is done."""
+    from phasetune.cli.guard import guarded
+
+    with guarded(debug=debug):
+        from phasetune.api import load_study, run_study
+        from phasetune.cli.progress import Progress
+        from phasetune.cli.summary import print_outcome
+
+        loaded = load_study(study, overrides or ())
+        progress = Progress(loaded, results)
+        outcome = run_study(
+            loaded,
+            results=results,
+            phase=phase,
+            in_process=in_process,
+            address=address,
+            max_concurrent=max_concurrent,
+            retry_failed=retry_failed,
+            strict_environment=strict_environment,
+            listener=progress,
+        )
+        print_outcome(outcome, results, study)
+        raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def trial(
+    study: StudyArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A trial's name, as `plan` shows.")],
+    overrides: OverridesArgument = None,
+    results: ResultsOption = Path("results"),
+    address: AddressOption = None,
+    in_process: InProcessOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run one trial of a study by its name, alone; decides nothing."""
+    from phasetune.cli.guard import guarded
+
+    with guarded(debug=debug):
+        from phasetune.api import load_study, run_trial
+        from phasetune.cli.progress import Progress
+        from phasetune.cli.summary import print_trial
+
+        loaded = load_study(study, overrides or ())
+        found, account = run_trial(
+            loaded,
+            name,
+            results=results,
+            in_process=in_process,
+            address=address,
+            listener=Progress(loaded, results),
+        )
+        print_trial(found, account, loaded, results)
+        raise typer.Exit(1 if account.failures else 0)
+
+
+@app.command()
+def best(
+    results: ResultsArgument,
+    study: StudyOption = None,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print the final settings as a study that runs.")
+    ] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show each decision in words, and the final settings."""
+    from phasetune.cli.guard import guarded
+
+    with guarded(debug=debug):
+        from phasetune.cli.summary import print_best
+
+        print_best(results, study, as_yaml=as_yaml)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    app(prog_name="phasetune")

@@ -1,0 +1,112 @@
+"""Render a plan."""
+
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from phasetune.plan.show import Cost, StudyPlan
+from phasetune.plan.survey import PhaseSurvey, Span, StudySurvey
+from phasetune.store.documents import document_text
+
+_MOST_NAMES = 12
+
+
+def print_plan(plan: StudyPlan, *, as_json: bool) -> None:
+    """Print a plan for people, or as JSON."""
+    if as_json:
+        sys.stdout.write(document_text(plan.to_document()))
+        return
+    console, found = Console(highlight=False), plan.survey
+    console.print(f"Study {plan.study}: {_headline(found)}\n", markup=False)
+    for number, phase in enumerate(found.phases, start=1):
+        _print_phase(console, number, phase)
+    console.print(_stages_table(found))
+    console.print(f"\n{_shared(found)}", markup=False)
+    if not found.is_exhaustive:
+        console.print(
+            "Too many possible winners to go through: later phases are shown as if the first point "
+            "of each phase won.",
+            markup=False,
+        )
+    for problem in plan.data.problems:
+        console.print(f"warning: {problem}; keys are unknown until it is there", markup=False)
+    console.print(_cost(plan.cost, found), markup=False)
+
+
+def _headline(found: StudySurvey) -> str:
+    return (
+        f"{_count(len(found.phases), 'phase')}, {_count(found.trials, 'trial')}, "
+        f"{found.settings} distinct settings"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _print_phase(console: Console, number: int, phase: PhaseSurvey) -> None:
+    trials = _count(len(phase.trials), "trial")
+    replicates = f" x {phase.replicates} replicates" if phase.replicates > 1 else ""
+    baseline = ", and the baseline" if phase.has_extra_baseline else ""
+    winner = f"; decided: {phase.winner}" if phase.winner else ""
+    console.print(f"{number}. {phase.name}: {trials}{replicates}{baseline}{winner}", markup=False)
+    console.print(
+        f"   {phase.asked} runs asked for, {phase.new} new here, {phase.missing} to execute",
+        markup=False,
+    )
+    for name in phase.trials[:_MOST_NAMES]:
+        console.print(f"   - {name}", markup=False, overflow="fold")
+    if len(phase.trials) > _MOST_NAMES:
+        console.print(f"   ... and {len(phase.trials) - _MOST_NAMES} more", markup=False)
+    console.print()
+
+
+def _stages_table(found: StudySurvey) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("stage")
+    for heading in ("asked for", "distinct", "stored", "to execute"):
+        table.add_column(heading, justify="right")
+    for stage in found.stages:
+        stored = _difference(stage.distinct, stage.missing)
+        counts = (stage.asked, stage.distinct, stored, stage.missing)
+        table.add_row(stage.stage, *(str(count) for count in counts))
+    return table
+
+
+def _difference(distinct: Span, missing: Span) -> Span:
+    found = sorted((distinct.low - missing.low, distinct.high - missing.high))
+    return Span(low=found[0], high=found[1])
+
+
+def _shared(found: StudySurvey) -> str:
+    asked = sum(stage.asked for stage in found.stages)
+    distinct = Span(
+        low=sum(stage.distinct.low for stage in found.stages),
+        high=sum(stage.distinct.high for stage in found.stages),
+    )
+    return f"Shared: {distinct} runs instead of {asked}, with the final refit and test."
+
+
+def _cost(cost: Cost, found: StudySurvey) -> str:
+    if not any(stage.missing.high for stage in found.stages):
+        return "Cost: none, everything is stored."
+    if cost.low_seconds is None or cost.high_seconds is None:
+        stages = ", ".join(cost.unknown_stages)
+        return f"Cost: no estimate, since no run of {stages} is stored yet."
+    low, high = duration_text(cost.low_seconds), duration_text(cost.high_seconds)
+    span = low if low == high else f"{low} to {high}"
+    return f"Cost: about {span} of computing, one run after the other (from stored runs)."
+
+
+def duration_text(seconds: float) -> str:
+    """Such as `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,90 @@
+"""One plain line per event that matters to a person."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from phasetune.cli.plan import duration_text
+from phasetune.plan.share import StageSharing
+from phasetune.run.events import (
+    Event,
+    Noticed,
+    PhaseDecided,
+    PhaseStarted,
+    RunDone,
+    RunFailed,
+    WaveStarted,
+)
+from phasetune.select.words import decision_sentences
+from phasetune.store.paths import ResultsPaths
+from phasetune.study.schema import Study
+
+
+class Progress:
+    """Prints events; says once whether the study is new or goes on."""
+
+    def __init__(self, study: Study, results: Path) -> None:
+        self._study = study
+        self._paths = ResultsPaths(results).study(study.name)
+        self._had_started = self._paths.study.exists()
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._has_opened = False
+        self._missing = 0
+        self._ended = 0
+
+    def notify(self, event: Event) -> None:
+        """Print a line for the event, or none."""
+        if isinstance(event, PhaseStarted):
+            self._phase(event)
+        elif isinstance(event, WaveStarted):
+            self._missing = max(self._missing, self._ended + event.runs)
+        elif isinstance(event, RunDone):
+            self._line(f"done    {self._counter()} {event.label}{self._result(event)}")
+        elif isinstance(event, RunFailed):
+            self._line(f"FAILED  {self._counter()} {event.label}: {event.failure.message}")
+        elif isinstance(event, PhaseDecided):
+            self._decided(event)
+        elif isinstance(event, Noticed):
+            self._line(event.message)
+
+    def _phase(self, event: PhaseStarted) -> None:
+        if event.missing and not self._has_opened:
+            self._has_opened = True
+            goes_on = "goes on: what is stored is not run again" if self._had_started else "is new"
+            self._line(f"study {self._study.name} {goes_on}; results in {self._paths.root}")
+        self._missing, self._ended = event.missing, 0
+        trials = f"{event.trials} trial" + ("" if event.trials == 1 else "s")
+        shared = ", ".join(_shared(stage) for stage in event.sharing)
+        todo = f"{event.missing} to execute" if event.missing else "all stored"
+        self._line(f"phase {event.position} {event.phase}: {trials}; {shared}; {todo}")
+
+    def _decided(self, event: PhaseDecided) -> None:
+        sentence = decision_sentences(event.record)[0]
+        again = " (decided again: what it was decided from has changed)" if event.again else ""
+        self._line(f"phase {event.record['phase']}: {sentence}{again}")
+
+    def _counter(self) -> str:
+        self._ended += 1
+        width = len(str(self._missing))
+        return f"{self._ended:>{width}}/{max(self._missing, self._ended)}"
+
+    def _result(self, event: RunDone) -> str:
+        return f"  {duration_text(event.seconds)}{_one_metric(event.metrics, self._study)}"
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+
+def _shared(stage: StageSharing) -> str:
+    if stage.asked == stage.distinct:
+        return f"{stage.stage} {stage.distinct}"
+    return f"{stage.stage} {stage.distinct} for {stage.asked}"
+
+
+def _one_metric(metrics: Mapping[str, float], study: Study) -> str:
+    """The objective where the stage has it, else its first metric."""
+    name = study.objective.metric
+    if name not in metrics:
+        name = next(iter(metrics), "")
+    return f"  {name} {metrics[name]:.4f}" if name else ""

@@ -1,0 +1,139 @@
+"""What is printed at the end of a command: decisions, failures, where everything is, what next."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from phasetune.api import StudyOutcome
+from phasetune.errors import StoreError
+from phasetune.report.analysis import phase_table
+from phasetune.report.document import chosen_studies, kept_study, report_document
+from phasetune.run.executor import Account, FailedRun
+from phasetune.select.words import decision_sentences, value_text
+from phasetune.store.paths import ResultsPaths, StudyPaths
+from phasetune.study.dump import best_study, study_yaml
+from phasetune.study.schema import Study
+
+
+def print_outcome(outcome: StudyOutcome, results: Path, study: str) -> None:
+    """Who won and why, what failed, where everything is, and what to type next."""
+    console = Console(highlight=False)
+    account = outcome.result.account
+    for record in outcome.decisions.values():
+        _print_decision(console, record)
+    _print_final(console, outcome.report)
+    _print_failures(console, outcome.failures)
+    for warning in outcome.report["warnings"]:
+        console.print(f"warning: {warning}", markup=False)
+    console.print(f"\n{_done(account)}", markup=False)
+    paths = ResultsPaths(results).study(outcome.paths.root.name)
+    for line in _where(paths, outcome.report):
+        console.print(line, markup=False, soft_wrap=True)
+    if outcome.failures:
+        console.print(f"Try failed runs again: phasetune run {study} --retry-failed", markup=False)
+
+
+def _done(account: Account) -> str:
+    if not account.executed:
+        return f"Nothing to do: all {len(account.distinct)} runs are stored; decisions stand."
+    shared = f"Executed {len(account.executed)} of {len(account.distinct)} distinct runs"
+    return f"{shared}, for the {account.asked} that the trials ask for."
+
+
+def _where(paths: StudyPaths, report: Mapping[str, Any]) -> list[str]:
+    lines = [f"Analysis        {paths.analysis}", f"Report          {paths.report}"]
+    if report["final_recommendation"] is not None:
+        lines.append(f"Final settings  {paths.best}")
+    if paths.model.is_dir():
+        lines.append(f"Final model     {paths.model}")
+    lines.append(f"Trials by name  {paths.root / 'trials'}")
+    lines.append(f"Next: phasetune best {paths.root.parent} --study {paths.root.name}")
+    return lines
+
+
+def _print_decision(console: Console, record: Mapping[str, Any]) -> None:
+    console.print(f"\nPhase {record['phase']}", markup=False, style="bold")
+    console.print(phase_table(record))
+    for sentence in decision_sentences(record):
+        console.print(sentence, markup=False)
+
+
+def _print_final(console: Console, report: Mapping[str, Any]) -> None:
+    final = report["final"]
+    if final is None:
+        return
+    if final["state"] != "done":
+        console.print(f"\nThe final model failed: {final['reason']}", markup=False)
+    elif final["test"] is not None:
+        metric = report["study"]["objective"]["metric"]
+        value = final["test"].get(metric)
+        shown = "" if value is None else f": {metric} {float(value):.4f}"
+        console.print(f"\nThe winner, on the test data, once{shown}", markup=False)
+
+
+def _print_failures(console: Console, failures: Sequence[FailedRun]) -> None:
+    if not failures:
+        return
+    console.print(f"\n{len(failures)} failed:", markup=False, style="bold")
+    for failed in failures:
+        console.print(f"- {failed.label}: {failed.failure.message}", markup=False, soft_wrap=True)
+        console.print(f"  {failed.traceback}", markup=False, soft_wrap=True)
+
+
+def print_trial(document: Mapping[str, Any], account: Account, study: Study, results: Path) -> None:
+    """One trial's metrics, what failed of it, and where its results are."""
+    console = Console(highlight=False)
+    console.print(f"\nTrial {document['name']} of phase {document['phase']}", markup=False)
+    for name, summary in document["metrics"].items():
+        console.print(f"  {name} = {value_text(summary)}", markup=False)
+    _print_failures(console, account.failures)
+    path = ResultsPaths(results).study(study.name).trial(document["name"]) / "results.json"
+    console.print(f"Results: {path}", markup=False, soft_wrap=True)
+
+
+def print_best(results: Path, study: str | None, *, as_yaml: bool) -> None:
+    """The decisions in words and the final settings; or the settings as a study.
+
+    Raises:
+        StoreError: there is no such study, or nothing was decided in it.
+    """
+    chosen = chosen_studies(results.resolve(), study)
+    if as_yaml and len(chosen) > 1:
+        names = ", ".join(paths.root.name for paths in chosen)
+        raise StoreError(f"{results} holds several studies ({names}); choose one with --study")
+    for paths in chosen:
+        report = report_document(paths)
+        if as_yaml:
+            sys.stdout.write(_best_yaml(paths, report))
+        else:
+            _print_best(report)
+
+
+def _best_yaml(paths: StudyPaths, report: Mapping[str, Any]) -> str:
+    recommendation = report["final_recommendation"]
+    if recommendation is None:
+        raise StoreError(
+            f"{paths.root.name}: nothing was decided yet; `phasetune run` goes on with the study"
+        )
+    return study_yaml(best_study(kept_study(paths), recommendation["settings"]), beside=None)
+
+
+def _print_best(report: Mapping[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(f"Study {report['study']['name']}", markup=False, style="bold")
+    for record in report["phases"]:
+        console.print(f"\n{record['phase']}", markup=False, style="bold")
+        for sentence in decision_sentences(record):
+            console.print(f"  {sentence}", markup=False)
+    if not report["is_complete"]:
+        console.print("\nThe study is not complete; `phasetune run` goes on with it.", markup=False)
+    recommendation = report["final_recommendation"]
+    if recommendation is not None:
+        console.print("\nFinal settings", markup=False, style="bold")
+        for name, value in sorted(recommendation["settings"].items()):
+            console.print(f"  {name} = {value}", markup=False)
+    _print_final(console, report)
+    console.print()

@@ -1,0 +1,1 @@
+"""What we learned: canonical report, words, tables, frames. Reads what the driver left."""

@@ -1,0 +1,134 @@
+"""The report for people, as plain text: per phase a table, the decision in words, expectations."""
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from phasetune.select.words import decision_sentences, short_value_text
+
+_WIDTH = 110
+
+
+def analysis_text(report: Mapping[str, Any]) -> str:
+    """The whole analysis; `report` is the canonical document."""
+    console = Console(file=io.StringIO(), width=_WIDTH, color_system=None, highlight=False)
+    for line in _opening(report["study"]):
+        console.print(line, markup=False)
+    for record in report["phases"]:
+        _print_phase(console, record)
+    for line in _closing(report):
+        console.print(line, markup=False)
+    assert isinstance(console.file, io.StringIO)  # noqa: S101 - made above
+    lines = (line.rstrip() for line in console.file.getvalue().splitlines())
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _opening(study: Mapping[str, Any]) -> Iterable[str]:
+    yield f"Study {study['name']}"
+    if study["description"]:
+        yield str(study["description"])
+    objective = study["objective"]
+    yield f"Objective: {objective['mode']} {objective['metric']} on {objective['on']} data"
+    if study["constraints"]:
+        yield f"Constraints: {'; '.join(study['constraints'])}"
+
+
+def _print_phase(console: Console, record: Mapping[str, Any]) -> None:
+    console.print(f"\nPhase {record['phase']}", markup=False)
+    console.print(phase_table(record))
+    for sentence in decision_sentences(record):
+        console.print(sentence, markup=False)
+    for sentence in (*_standing_sentences(record), *_expectation_sentences(record)):
+        console.print(f"- {sentence}", markup=False)
+
+
+def phase_table(record: Mapping[str, Any]) -> Table:
+    """The trials of a phase: objective, constrained metrics, standing; the winner is marked."""
+    metrics = phase_metrics(record)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("")
+    table.add_column("trial", no_wrap=True)
+    for metric in metrics:
+        table.add_column(metric, justify="right", overflow="fold")
+    table.add_column("standing")
+    for trial in record["trials"]:
+        values = [_cell(trial, metric) for metric in metrics]
+        mark = "*" if trial["name"] == record["winner"] else ""
+        table.add_row(mark, trial["name"], *values, _standing(trial, record))
+    return table
+
+
+def phase_metrics(record: Mapping[str, Any]) -> list[str]:
+    """The objective, and the metrics that constraints are about."""
+    constrained = [text.split()[0] for text in record["rule"]["constraints"]]
+    return list(dict.fromkeys([record["rule"]["objective"]["metric"], *constrained]))
+
+
+def _cell(trial: Mapping[str, Any], metric: str) -> str:
+    summary = trial["metrics"].get(metric)
+    return "-" if summary is None else short_value_text(summary)
+
+
+def _standing(trial: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    words = [trial["standing"]]
+    words += ["tied"] if trial["name"] in record["ties"] else []
+    words += ["baseline"] if trial["baseline"] else []
+    return ", ".join(words)
+
+
+def _standing_sentences(record: Mapping[str, Any]) -> Iterable[str]:
+    for trial in record["trials"]:
+        if trial["standing"] == "infeasible":
+            yield f"{trial['name']} is infeasible: it misses {trial['reason']}."
+        elif trial["standing"] == "ineligible":
+            yield f"{trial['name']} is ineligible: {trial['reason']}."
+
+
+def _expectation_sentences(record: Mapping[str, Any]) -> Iterable[str]:
+    for trial in record["trials"]:
+        for metric, (low, high) in trial["expect"].items():
+            summary = trial["metrics"].get(metric)
+            if summary is None:
+                yield f"{trial['name']}: expected {metric} {low:g} to {high:g}, not observed."
+                continue
+            mean = float(summary["mean"])
+            where = "as expected" if low <= mean <= high else _beside(mean, low, high)
+            yield f"{trial['name']}: {metric} {mean:.4f} is {where} ({low:g} to {high:g})."
+
+
+def _beside(mean: float, low: float, high: float) -> str:
+    return f"{low - mean:.4f} below" if mean < low else f"{mean - high:.4f} above"
+
+
+def _closing(report: Mapping[str, Any]) -> Iterable[str]:
+    recommendation = report["final_recommendation"]
+    if recommendation is not None:
+        yield "\nFinal settings"
+        for name, value in sorted(recommendation["settings"].items()):
+            yield f"  {name} = {value}"
+    yield from _test_lines(report)
+    for warning in report["warnings"]:
+        yield f"Warning: {warning}"
+
+
+def _test_lines(report: Mapping[str, Any]) -> Iterable[str]:
+    final = report["final"]
+    if final is None:
+        return
+    if final["state"] != "done":
+        yield f"\nThe final model failed: {final['reason']}"
+        return
+    trained = "trained on all training data" if final["refitted"] else "of the first replicate"
+    if final["test"] is None:
+        yield f"\nThe final model was {trained}; it was not tested."
+        return
+    yield f"\nThe model {trained}, on the test data, once"
+    objective = report["study"]["objective"]["metric"]
+    constrained = [text.split()[0] for text in report["study"]["constraints"]]
+    for name in dict.fromkeys([objective, *constrained]):
+        if name in final["test"]:
+            yield f"  {name} = {float(final['test'][name]):.4f}"

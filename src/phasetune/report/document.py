@@ -1,0 +1,138 @@
+"""The canonical report: what was asked, decided and found, and nothing of how it came about.
+
+No times, hosts, paths, reuse or retries are in it, so a study that was interrupted, shared work
+with another one or ran on another backend has the same report, byte for byte.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from phasetune.errors import StoreError
+from phasetune.select.record import carried_settings, carries
+from phasetune.store.documents import read_document
+from phasetune.store.paths import ResultsPaths, StudyPaths
+from phasetune.study.reading import read_yaml
+from phasetune.study.schema import Study
+
+SCHEMA = 1
+_ASKED = (
+    "name",
+    "description",
+    "workload",
+    "seed",
+    "data",
+    "params",
+    "numerics",
+    "replicates",
+    "objective",
+    "constraints",
+    "ties",
+    "if_infeasible",
+    "baseline",
+)
+
+
+def chosen_studies(results: Path, study: str | None) -> list[StudyPaths]:
+    """The study of this name below a results root, or all of them.
+
+    Raises:
+        StoreError: there is none; the message says which there are.
+    """
+    paths = ResultsPaths(results)
+    found = {entry.root.name: entry for entry in paths.studies()}
+    if study is not None and study not in found:
+        known = ", ".join(found) or "none"
+        raise StoreError(f"{results} holds no study {study!r}; it holds: {known}")
+    if not found:
+        raise StoreError(f"{results} holds no study; name a results root, as `phasetune run` made")
+    return list(found.values()) if study is None else [found[study]]
+
+
+def kept_study(paths: StudyPaths) -> Study:
+    """The study as it was last run.
+
+    Raises:
+        StoreError: there is none below this folder.
+    """
+    if not paths.study.exists():
+        raise StoreError(f"{paths.root} holds no study; results are made by `phasetune run`")
+    content = read_yaml(paths.study).content
+    folders = [str((paths.root / entry).resolve()) for entry in content.get("import_from", ())]
+    return Study.model_validate({**content, "import_from": folders})
+
+
+def standing_decisions(study: Study, paths: StudyPaths) -> list[dict[str, Any]]:
+    """The decisions in order, up to the first phase that has none following from the one before."""
+    decisions: list[dict[str, Any]] = []
+    for phase in study.phases:
+        record = read_document(paths.phase(phase.name).decision)
+        if record is None or (decisions and not _follows(decisions[-1], record)):
+            break
+        decisions.append(record)
+    return decisions
+
+
+def _follows(before: dict[str, Any], record: dict[str, Any]) -> bool:
+    return carries(before) and dict(carried_settings(before)) == record["carried"]
+
+
+def report_document(paths: StudyPaths) -> dict[str, Any]:
+    """Build the report from what the study left.
+
+    Raises:
+        StoreError: there is no study, or a document of it can't be read.
+    """
+    study = kept_study(paths)
+    decisions = standing_decisions(study, paths)
+    final = _standing_final(study, decisions, paths.final)
+    asked = study.model_dump(mode="json")
+    return {
+        "schema": SCHEMA,
+        "study": {name: asked[name] for name in _ASKED},
+        "phases": decisions,
+        "final": final,
+        "final_recommendation": _recommendation(decisions, final),
+        "is_complete": len(decisions) == len(study.phases)
+        and (final is not None or not (study.final.refit or study.final.test)),
+        "warnings": _warnings(study, decisions),
+    }
+
+
+def _standing_final(
+    study: Study, decisions: Sequence[dict[str, Any]], path: Path
+) -> dict[str, Any] | None:
+    if len(decisions) < len(study.phases) or not carries(decisions[-1]):
+        return None
+    final = read_document(path)
+    is_of_these = final is not None and final["settings"] == carried_settings(decisions[-1])
+    return final if is_of_these else None
+
+
+def _recommendation(
+    decisions: Sequence[dict[str, Any]], final: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """The last decision's settings, with what they scored in validation and on the test data."""
+    if not decisions or not carries(decisions[-1]):
+        return None
+    last = decisions[-1]
+    trials = {trial["name"]: trial for trial in last["trials"]}
+    return {
+        "trial": last["winner"],
+        "phase": last["phase"],
+        "settings": last["settings"],
+        "validation": None if last["winner"] is None else trials[last["winner"]]["metrics"],
+        "test": None if final is None else final["test"],
+    }
+
+
+def _warnings(study: Study, decisions: Sequence[dict[str, Any]]) -> list[str]:
+    found = []
+    if study.objective.on == "test":
+        found.append(
+            "Winners were chosen on the test data (objective.on: test), so their scores there are "
+            "optimistic; use validation to choose."
+        )
+    if any(len(decision["environments"]) > 1 for decision in decisions):
+        found.append("Trials of one phase were computed in different environment classes.")
+    return found

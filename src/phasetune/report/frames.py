@@ -1,0 +1,178 @@
+"""Tidy DataFrames of studies: one row per trial, per run, per reported step."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from phasetune.errors import StoreError
+from phasetune.report.document import chosen_studies, kept_study
+from phasetune.store.artifacts import Artifact, ArtifactStore
+from phasetune.store.documents import read_document
+from phasetune.store.failures import FailureStore
+from phasetune.store.paths import ResultsPaths, StudyPaths
+
+
+def trials_frame(results: Path, study: str | None = None) -> pd.DataFrame:
+    """One row per trial and phase: standing, parameters, and per metric mean, sem and n."""
+    rows = [row for paths in chosen_studies(results, study) for row in _trial_rows(results, paths)]
+    return pd.DataFrame(rows)
+
+
+def runs_frame(results: Path, study: str | None = None) -> pd.DataFrame:
+    """One row per run of each trial's replicate; a shared run stands in each that uses it."""
+    rows = [row for paths in chosen_studies(results, study) for row in _run_rows(results, paths)]
+    return pd.DataFrame(rows)
+
+
+def history_frame(results: Path, study: str | None = None) -> pd.DataFrame:
+    """One row per distinct run and reported step, the last report of each step."""
+    rows = [row for p in chosen_studies(results, study) for row in _history_rows(results, p)]
+    return pd.DataFrame(rows)
+
+
+def write_phase_frames(results: Path, paths: StudyPaths, phase: str) -> None:
+    """Write a phase's trials and history as Parquet, durably."""
+    from phasetune.store.durable import replacing
+
+    trials = pd.DataFrame(_trial_rows(results, paths, phase))
+    history = pd.DataFrame(_history_rows(results, paths, phase))
+    for frame, path in ((trials, paths.phase(phase).trials), (history, paths.phase(phase).history)):
+        with replacing(path) as draft:
+            frame.to_parquet(draft, index=False)
+
+
+def _phases(paths: StudyPaths, only: str | None) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Plan and decision of each phase that has both."""
+    for phase in kept_study(paths).phases:
+        plan = read_document(paths.phase(phase.name).plan)
+        decision = read_document(paths.phase(phase.name).decision)
+        if plan is not None and decision is not None and only in (None, phase.name):
+            yield plan, decision
+
+
+def _trial_rows(
+    results: Path, paths: StudyPaths, phase: str | None = None
+) -> Iterator[dict[str, Any]]:
+    store = ArtifactStore(ResultsPaths(results).store)
+    for plan, decision in _phases(paths, phase):
+        verdicts = {trial["name"]: trial for trial in decision["trials"]}
+        for trial in plan["trials"]:
+            verdict = verdicts.get(trial["name"])
+            if verdict is not None:
+                yield {
+                    "study": paths.root.name,
+                    **_trial_row(trial, verdict, decision),
+                    "seconds_alone": _seconds_alone(trial, store),
+                }
+
+
+def _trial_row(
+    trial: Mapping[str, Any], verdict: Mapping[str, Any], decision: Mapping[str, Any]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "phase": trial["phase"],
+        "trial": trial["name"],
+        "is_winner": trial["name"] == decision["winner"],
+        "standing": verdict["standing"],
+        "reason": verdict["reason"],
+        "candidate": verdict["candidate"],
+        "baseline": verdict["baseline"],
+        "note": trial["note"],
+        "replicates": len(trial["replicates"]),
+        **trial["settings"],
+    }
+    for name, summary in verdict["metrics"].items():
+        row |= {name: float(summary["mean"]), f"{name}_sem": _float(summary["sem"])}
+    return row | {f"margin: {text}": float(m) for text, m in verdict["margins"].items()}
+
+
+def _float(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _seconds_alone(trial: Mapping[str, Any], store: ArtifactStore) -> float:
+    """What the trial would have taken without sharing: the sum over all its runs."""
+    runs = [run for replicate in trial["replicates"] for run in replicate["runs"]]
+    found = [_artifact(store, run) for run in runs]
+    return sum(artifact.duration_seconds for artifact in found if artifact is not None)
+
+
+def _run_rows(results: Path, paths: StudyPaths) -> Iterator[dict[str, Any]]:
+    store, failures = (
+        ArtifactStore(ResultsPaths(results).store),
+        FailureStore(ResultsPaths(results).store),
+    )
+    for plan, _ in _phases(paths, None):
+        for trial in plan["trials"]:
+            for position, replicate in enumerate(trial["replicates"]):
+                for run in replicate["runs"]:
+                    yield {
+                        "study": paths.root.name,
+                        "phase": trial["phase"],
+                        "trial": trial["name"],
+                        "replicate": position,
+                        "seed_index": replicate["seed_index"],
+                        "fold": replicate["fold"],
+                        **_run_row(run, store, failures),
+                    }
+
+
+def _run_row(
+    run: Mapping[str, Any], store: ArtifactStore, failures: FailureStore
+) -> dict[str, Any]:
+    artifact, failure = _artifact(store, run), failures.get(run["stage"], run["key"])
+    state = "done" if artifact is not None else "failed" if failure is not None else "not_run"
+    row: dict[str, Any] = {
+        "stage": run["stage"],
+        "key": run["key"],
+        "seed": run["seed"],
+        "state": state,
+        "failure": None if failure is None else failure.message,
+    }
+    if artifact is None:
+        return row
+    about = artifact.manifest["provenance"]
+    return row | {
+        "seconds": artifact.duration_seconds,
+        "device": artifact.environment["device"],
+        "computed_by": about["study"],
+        "started": about["started"],
+        "path": str(artifact.folder),
+        **artifact.metrics,
+    }
+
+
+def _history_rows(
+    results: Path, paths: StudyPaths, phase: str | None = None
+) -> Iterator[dict[str, Any]]:
+    store = ArtifactStore(ResultsPaths(results).store)
+    seen: set[str] = set()
+    for plan, _ in _phases(paths, phase):
+        for trial in plan["trials"]:
+            for run in (run for replicate in trial["replicates"] for run in replicate["runs"]):
+                if run["key"] not in seen:
+                    seen.add(run["key"])
+                    yield from _steps(paths.root.name, trial, run, _artifact(store, run))
+
+
+def _steps(
+    study: str, trial: Mapping[str, Any], run: Mapping[str, Any], artifact: Artifact | None
+) -> Iterator[dict[str, Any]]:
+    about = {
+        "study": study,
+        "phase": trial["phase"],
+        "trial": trial["name"],
+        "stage": run["stage"],
+        "key": run["key"],
+    }
+    for row in [] if artifact is None else artifact.history():
+        yield {**about, **row, "step": int(row["step"])}
+
+
+def _artifact(store: ArtifactStore, run: Mapping[str, Any]) -> Artifact | None:
+    try:
+        return store.get(run["stage"], run["key"])
+    except StoreError:
+        return None

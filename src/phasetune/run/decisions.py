@@ -1,0 +1,45 @@
+"""From a phase's artifacts to its decision."""
+
+from typing import Any
+
+from phasetune.plan.trial import PhasePlan, Trial
+from phasetune.run.ledger import Ledger
+from phasetune.run.scoring import environments, phase_scores
+from phasetune.select.decide import decide
+from phasetune.select.record import decision_record, inputs_record
+from phasetune.select.verdict import Rule
+from phasetune.store.documents import document_digest
+
+
+def decision_inputs(plan: PhasePlan, rule: Rule, ledger: Ledger) -> str:
+    """A digest of everything that the phase's decision follows from."""
+    return document_digest(
+        inputs_record(
+            carried=plan.carried,
+            points={trial.name: trial.point for trial in plan.trials},
+            rule=rule,
+            scores=phase_scores(plan, ledger),
+        )
+    )
+
+
+def phase_decision(plan: PhasePlan, rule: Rule, ledger: Ledger) -> dict[str, Any]:
+    """Decide a phase; the document says what from."""
+    return decision_record(
+        decide(phase_scores(plan, ledger), rule),
+        phase=plan.name,
+        inputs=decision_inputs(plan, rule, ledger),
+        rule=rule,
+        carried=plan.carried,
+        trials={trial.name: _about(trial) for trial in plan.all_trials},
+        environments=environments(plan.all_trials, ledger),
+    )
+
+
+def _about(trial: Trial) -> dict[str, Any]:
+    return {
+        "point": dict(trial.point),
+        "settings": dict(trial.settings),
+        "note": trial.note,
+        "expect": {metric: list(bounds) for metric, bounds in trial.expect.items()},
+    }

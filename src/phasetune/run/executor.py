@@ -1,0 +1,233 @@
+"""Executes what the store lacks of some trials, wave by wave, and accounts for all of it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from phasetune.errors import StoreError, StudyError
+from phasetune.plan.data import content_problems
+from phasetune.plan.share import distinct_runs, waves
+from phasetune.plan.trial import Run, Trial
+from phasetune.run.backend import Backend
+from phasetune.run.events import Listener, Noticed, WaveStarted
+from phasetune.run.interrupt import StopSwitch
+from phasetune.run.labels import run_label, run_points
+from phasetune.run.ledger import Ledger
+from phasetune.run.machine import compute_capabilities, device_for, resolved_precision
+from phasetune.run.records import write_study
+from phasetune.run.request import RunRequest, RunState, WorkloadRequest
+from phasetune.store.failures import Failure
+from phasetune.store.paths import ResultsPaths
+from phasetune.store.provenance import environment_class
+from phasetune.study.load import LoadedStudy, import_folders
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedRun:
+    """A run that failed: what people call it, why, and where the full traceback is."""
+
+    label: str
+    failure: Failure
+    traceback: Path
+
+
+@dataclass(kw_only=True)
+class Account:
+    """What was executed now; how many runs trials asked for and how many distinct ones that is."""
+
+    executed: list[dict[str, Any]] = field(default_factory=list)
+    asked: int = 0
+    distinct: set[str] = field(default_factory=set)
+    failures: list[FailedRun] = field(default_factory=list)
+
+
+class Executor:
+    """Starts its backend when there is a first run to execute, and not before."""
+
+    def __init__(
+        self,
+        loaded: LoadedStudy,
+        *,
+        results: Path,
+        backend: Backend,
+        listener: Listener,
+        stop: StopSwitch,
+        retry_failed: bool,
+        strict_environment: bool,
+    ) -> None:
+        self._loaded = loaded
+        self._study = loaded.study
+        self._paths = ResultsPaths(results)
+        self._study_paths = self._paths.study(loaded.study.name)
+        self._backend = backend
+        self._listener = listener
+        self._stop = stop
+        self._retry_failed = retry_failed
+        self._strict_environment = strict_environment
+        self._entered = ExitStack()
+        self._is_prepared = False
+        self.ledger = Ledger(self._paths, listener)
+        self.account = Account()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._entered.close()
+
+    def prepare(self, trials: Sequence[Trial]) -> tuple[Run, ...]:
+        """The distinct runs of some trials, with what doesn't count put away.
+
+        What was computed in another environment class does not count under
+        `strict_environment`; failures are forgotten under `retry_failed`.
+        """
+        runs = distinct_runs(trials)
+        if self._strict_environment:
+            self.ledger.set_aside_other_environments(runs, self._environment())
+        if self._retry_failed:
+            self.ledger.forget_failures(runs)
+        return runs
+
+    def execute(self, phase: str, trials: Sequence[Trial]) -> None:
+        """Execute what the store lacks of the trials.
+
+        Raises:
+            PhasetuneError: the data is not what it must be, or the results can't be written.
+            Interrupted: somebody asked for an end.
+        """
+        runs = distinct_runs(trials)
+        points, labels = run_points(trials), _labels(trials)
+        while wave := self._next_wave(runs):
+            self._execute_wave(phase, self._requests(phase, wave, runs, labels, points))
+        self.account.asked += sum(len(trial.runs) for trial in trials)
+        self.account.distinct |= {run.key for run in runs}
+        self._note_failures(runs, labels)
+
+    def _environment(self) -> dict[str, Any]:
+        numerics, gpu = self._study.numerics, self._study.resources_per_trial.gpu
+        device = device_for(len(compute_capabilities()) if gpu is None else gpu)
+        precision = resolved_precision(numerics.precision, device)
+        return environment_class(device=device, precision=precision, threads=numerics.threads)
+
+    def _next_wave(self, runs: Sequence[Run]) -> tuple[Run, ...]:
+        states = self.ledger.states(runs)
+        pending = waves(
+            [run for run in runs if states[run.key] in (RunState.PENDING, RunState.DONE)],
+            lambda run: states[run.key] is RunState.DONE,
+        )
+        return pending[0] if pending else ()
+
+    def _requests(
+        self,
+        phase: str,
+        wave: Sequence[Run],
+        runs: Sequence[Run],
+        labels: Mapping[str, str],
+        points: Mapping[str, Mapping[str, Any]],
+    ) -> list[RunRequest]:
+        attempt = self._study_paths.phase(phase).new_attempt()
+        stages = {run.key: run.stage for run in runs}
+        workload = self._workload_request()
+        return [
+            RunRequest(
+                run=run,
+                parent_stage=stages[run.parent] if run.parent is not None else None,
+                label=labels[run.key],
+                point=points[run.key],
+                workload=workload,
+                results=self._paths.root,
+                study=self._study.name,
+                attempt=attempt,
+                stall_timeout_seconds=self._study.stall_timeout_seconds,
+            )
+            for run in wave
+        ]
+
+    def _workload_request(self) -> WorkloadRequest:
+        return WorkloadRequest(
+            path=self._study.workload,
+            sources=self._study.sources,
+            folders=import_folders(self._study),
+            code=self._loaded.workload.code,
+            data=self._study.data,
+            numerics=self._study.numerics,
+            working_directory=str(Path.cwd()),
+        )
+
+    def _execute_wave(self, phase: str, requests: Sequence[RunRequest]) -> None:
+        self._stop.raise_if_asked()
+        self._prepare()
+        attempt = requests[0].attempt
+        attempt.mkdir(parents=True)
+        self._listener.notify(
+            WaveStarted(
+                phase=phase, runs=len(requests), backend=self._backend.name, attempt=attempt
+            )
+        )
+        try:
+            with self._stop.followed_by(requests[0].stop_file.touch):
+                self._backend.execute(requests, listener=self._listener, stop=self._stop)
+        finally:
+            self._note_executed(requests)
+        self._stop.raise_if_asked()
+        self._refuse_unsettled(requests)
+
+    def _prepare(self) -> None:
+        """Once, before the first run: check the data's content, write the study, start."""
+        if self._is_prepared:
+            return
+        problems = content_problems(self._loaded)
+        if problems:
+            raise StudyError(problems)
+        self.keep_study()
+        self._entered.enter_context(self._backend)
+        self._is_prepared = True
+
+    def keep_study(self) -> None:
+        """Keep the study as resolved, and tell what changed since it was last kept."""
+        for message in write_study(self._study, self._study_paths):
+            self._listener.notify(Noticed(message=message))
+
+    def _note_executed(self, requests: Sequence[RunRequest]) -> None:
+        for request in requests:
+            artifact = self.ledger.artifact(request.run)
+            if artifact is not None:
+                self.account.executed.append(
+                    {
+                        "stage": request.run.stage,
+                        "key": request.run.key,
+                        "label": request.label,
+                        **artifact.manifest["provenance"],
+                    }
+                )
+
+    def _refuse_unsettled(self, requests: Sequence[RunRequest]) -> None:
+        states = self.ledger.states([request.run for request in requests])
+        lost = [r.label for r in requests if states[r.run.key] is RunState.PENDING]
+        if lost:
+            raise StoreError(
+                f"the attempt {requests[0].attempt} returned, but these runs left neither an "
+                f"artifact nor a failure: {', '.join(lost)}; run again, with --debug for more"
+            )
+
+    def _note_failures(self, runs: Sequence[Run], labels: Mapping[str, str]) -> None:
+        states = self.ledger.states(runs)
+        for run in runs:
+            failure = self.ledger.failure(run) if states[run.key] is RunState.FAILED else None
+            if failure is not None:
+                path = self.ledger.failures.traceback(run.stage, run.key)
+                self.account.failures.append(
+                    FailedRun(label=labels[run.key], failure=failure, traceback=path)
+                )
+
+
+def _labels(trials: Sequence[Trial]) -> dict[str, str]:
+    """What each run is called; a shared one by the first trial that asks for it."""
+    points = run_points(trials)
+    labels: dict[str, str] = {}
+    for replicate in (replicate for trial in trials for replicate in trial.replicates):
+        for run in replicate.runs:
+            labels.setdefault(run.key, run_label(run, points[run.key], replicate.seed_index))
+    return labels

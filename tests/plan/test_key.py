@@ -1,0 +1,146 @@
+"""Keys are for ever: a change of their definition orphans every stored artifact."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from phasetune.errors import PlanError
+from phasetune.plan.key import Identity, derived_seed
+from phasetune.stage.contract import Fold, Milestone, Stage
+from phasetune.study.schema import Numerics
+
+
+class Params(BaseModel):
+    size: int = 8
+
+
+STAGE = Stage(name="finetune", params=Params, function="toy:finetune", reads=("train",))
+IDENTITY = Identity(
+    code="c0de",
+    numerics=Numerics(threads=2, precision="fp32"),
+    fingerprints={"unlabeled": "u1", "train": "t1", "test": "s1"},
+)
+RUN: dict[str, Any] = {
+    "stage": STAGE,
+    "params": {"finetune.size": 8, "finetune.sigma": 0.12},
+    "seed": 1337,
+    "fold": Fold(index=1, of=5, seed=7),
+    "parent": "ab" * 16,
+}
+
+
+def key(identity: Identity = IDENTITY, **changes: Any) -> str:
+    run = {**RUN, **changes}
+    return identity.key(run.pop("stage"), run.pop("params"), **run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "53e69ab088fbaa5fadbfe674d2d37d61"),
+        (
+            {"fold": None, "parent": None, "seed": 0, "params": {}},
+            "fbceeed74ca90c56316fd98b2466a11d",
+        ),
+        (
+            {"params": {"finetune.sizes": [1, 2.5], "finetune.name": "é", "finetune.on": None}},
+            "8917bf5ab8d390fa9d6fecb5e2300b7c",
+        ),
+    ],
+)
+def test_a_key_is_what_it_always_was(changes: dict[str, Any], expected: str) -> None:
+    assert key(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stage": replace(STAGE, name="other")},
+        {"stage": replace(STAGE, function="toy:other")},
+        {"stage": replace(STAGE, reads=("train", "test"))},
+        {"stage": replace(STAGE, reads=())},
+        {"params": {"finetune.size": 8, "finetune.sigma": 0.13}},
+        {"params": {"finetune.size": 8}},
+        {"params": {"finetune.size": "8", "finetune.sigma": 0.12}},
+        {"seed": 1338},
+        {"fold": None},
+        {"fold": Fold(index=2, of=5, seed=7)},
+        {"fold": Fold(index=1, of=4, seed=7)},
+        {"fold": Fold(index=1, of=5, seed=8)},
+        {"parent": None},
+        {"parent": "cd" * 16},
+    ],
+)
+def test_a_key_changes_with_what_a_run_is_made_of(changes: dict[str, Any]) -> None:
+    assert key(**changes) != key()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code": "c0de2"},
+        {"numerics": Numerics(threads=3, precision="fp32")},
+        {"numerics": Numerics(threads=2, precision="bf16")},
+        {"numerics": Numerics(threads=2, precision="fp32", deterministic=False)},
+        {"fingerprints": {"unlabeled": "u1", "train": "t2", "test": "s1"}},
+    ],
+)
+def test_a_key_changes_with_what_a_study_has_in_common(changes: dict[str, Any]) -> None:
+    assert key(replace(IDENTITY, **changes)) != key()
+
+
+@pytest.mark.parametrize(
+    ("identity", "changes"),
+    [
+        (replace(IDENTITY, fingerprints={"train": "t1", "test": "s2", "unlabeled": "u2"}), {}),
+        (replace(IDENTITY, fingerprints={"train": "t1"}), {}),
+        (IDENTITY, {"params": {"finetune.sigma": 0.12, "finetune.size": 8}}),
+        (
+            IDENTITY,
+            {"stage": replace(STAGE, milestone=lambda _: Milestone(horizon="", branch_step=1))},
+        ),
+    ],
+)
+def test_a_key_does_not_change_with_anything_else(
+    identity: Identity, changes: dict[str, Any]
+) -> None:
+    assert key(identity, **changes) == key()
+
+
+def test_two_parts_that_change_places_are_another_key() -> None:
+    both = replace(STAGE, reads=("train", "test"))
+    swapped = replace(IDENTITY, fingerprints={"train": "s1", "test": "t1"})
+    assert key(swapped, stage=both) != key(stage=both)
+    assert key(stage=replace(STAGE, reads=("test", "train"))) == key(stage=both)
+
+
+def test_a_value_without_a_stable_writing_is_refused_with_its_name() -> None:
+    with pytest.raises(PlanError, match=r"finetune\.params\.finetune\.size is NaN"):
+        key(params={"finetune.size": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("seed", "stream", "expected"),
+    [
+        (0, (), 1609362278),
+        (1337, ("folds",), 3260083698),
+        (1337, ("stage", "pretrain", 0), 126685208),
+        (2**63 - 1, ("stage", "pretrain", 999), 3449607317),
+    ],
+)
+def test_a_derived_seed_is_what_it_always_was(
+    seed: int, stream: tuple[str | int, ...], expected: int
+) -> None:
+    assert derived_seed(seed, *stream) == expected
+
+
+def test_derived_seeds_differ_by_stream_and_fit_numpy() -> None:
+    streams: list[tuple[str | int, ...]] = [
+        (stage, index) for stage in ("a", "b") for index in range(500)
+    ]
+    seeds = {derived_seed(1, *stream) for stream in [*streams, ("ab",), ("a", "b"), ("a", "", "b")]}
+    assert len(seeds) == len(streams) + 3
+    assert min(seeds) >= 0
+    assert max(seeds) < 2**32
