@@ -201,7 +201,7 @@ def run_trial(
     driver = _driver(loaded, paths, RunOptions(), listener, in_process, address, None)
     trial, account = driver.run_trial(name)
     study_paths = paths.study(loaded.study.name)
-    return write_trial_results(paths, study_paths, trial_record(trial), {}), account
+    return write_trial_results(paths, study_paths, trial_record(trial)), account
 
 
 def _driver(

@@ -279,7 +279,10 @@ def test_the_baseline_is_a_point_where_one_equals_it_else_an_extra_trial(
 def test_an_explicit_baseline_stays_and_an_implicit_one_moves_with_the_phases(
     planner: MakePlanner,
 ) -> None:
-    phases = [*grid(finetune__epochs=[1, 2]), {"name": "two", "grid": {"pretrain.epochs": [7, 8]}}]
+    phases = [
+        *grid(finetune__num_heads=[2, 4]),
+        {"name": "two", "grid": {"pretrain.epochs": [7, 8]}},
+    ]
     moving = planner(phases=phases, constraints=["accuracy >= baseline"])
     fixed = planner(phases=phases, baseline={"finetune.epochs": 9})
     carried = first_phase(moving).trials[1].settings

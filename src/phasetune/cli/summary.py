@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from phasetune.api import StudyOutcome
 from phasetune.errors import StoreError
-from phasetune.report.analysis import phase_table
+from phasetune.report.analysis import print_phase_table
 from phasetune.report.document import chosen_studies, kept_study, report_document
 from phasetune.run.executor import Account, FailedRun
 from phasetune.select.words import decision_sentences, value_text
@@ -56,7 +58,7 @@ def _where(paths: StudyPaths, report: Mapping[str, Any]) -> list[str]:
 
 def _print_decision(console: Console, record: Mapping[str, Any]) -> None:
     console.print(f"\nPhase {record['phase']}", markup=False, style="bold")
-    console.print(phase_table(record))
+    print_phase_table(console, record)
     for sentence in decision_sentences(record):
         console.print(sentence, markup=False)
 
@@ -127,7 +129,7 @@ def _print_best(report: Mapping[str, Any]) -> None:
     for record in report["phases"]:
         console.print(f"\n{record['phase']}", markup=False, style="bold")
         for sentence in decision_sentences(record):
-            console.print(f"  {sentence}", markup=False)
+            console.print(Padding(Text(sentence), (0, 0, 0, 2)))
     if not report["is_complete"]:
         console.print("\nThe study is not complete; `phasetune run` goes on with it.", markup=False)
     recommendation = report["final_recommendation"]

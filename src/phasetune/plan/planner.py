@@ -37,6 +37,7 @@ class Planner:
             code=loaded.workload.code, numerics=loaded.study.numerics, fingerprints=fingerprints
         )
         self._models: dict[str, tuple[BaseModel, Settings]] = {}
+        self._phase_of_trial: dict[str, str] = {FINAL: FINAL}
         self._refuse_too_large()
 
     def base_settings(self) -> Settings:
@@ -101,6 +102,7 @@ class Planner:
     ) -> tuple[Trial, ...]:
         _refuse_equal(phase, settings)
         names = _trial_names(phase, points, settings)
+        self._refuse_taken_names(phase, names)
         self._refuse_against_rules(names, settings)
         return tuple(
             self._trial(name, phase.name, point, setting)
@@ -145,6 +147,16 @@ class Planner:
             return self._settings(around, params)
         except PlanError as error:
             raise PlanError([f"baseline: {problem}" for problem in error.problems]) from error
+
+    def _refuse_taken_names(self, phase: Phase, names: Sequence[str]) -> None:
+        """People find a trial by its name alone, so no two phases may share one."""
+        for name in names:
+            other = self._phase_of_trial.setdefault(name, phase.name)
+            if other != phase.name:
+                raise PlanError(
+                    f"phases.{phase.name}.trial_name: gives {name!r}, which is a trial of {other}; "
+                    "put the phase into the name"
+                )
 
     def _refuse_against_rules(self, names: Sequence[str], settings: Sequence[Settings]) -> None:
         problems = list(self._rule_problems(names, settings))

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from phasetune.select.words import decision_sentences, short_value_text
@@ -39,22 +40,37 @@ def _opening(study: Mapping[str, Any]) -> Iterable[str]:
 
 def _print_phase(console: Console, record: Mapping[str, Any]) -> None:
     console.print(f"\nPhase {record['phase']}", markup=False)
-    console.print(phase_table(record))
+    print_phase_table(console, record)
     for sentence in decision_sentences(record):
         console.print(sentence, markup=False)
     for sentence in (*_standing_sentences(record), *_expectation_sentences(record)):
         console.print(f"- {sentence}", markup=False)
 
 
-def phase_table(record: Mapping[str, Any]) -> Table:
-    """The trials of a phase: objective, constrained metrics, standing; the winner is marked."""
+def print_phase_table(console: Console, record: Mapping[str, Any]) -> None:
+    """The trials of a phase: objective, constrained metrics, standing; the winner is marked.
+
+    A line per value where a table would not fit the console.
+    """
+    table = _phase_table(record)
+    if Measurement.get(console, console.options, table).maximum <= console.width:
+        console.print(table)
+        return
+    for trial in record["trials"]:
+        mark = "*" if trial["name"] == record["winner"] else "-"
+        console.print(f"{mark} {trial['name']}: {_standing(trial, record)}", markup=False)
+        for metric in phase_metrics(record):
+            console.print(f"    {metric} {_cell(trial, metric)}", markup=False)
+
+
+def _phase_table(record: Mapping[str, Any]) -> Table:
     metrics = phase_metrics(record)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("")
     table.add_column("trial", no_wrap=True)
     for metric in metrics:
-        table.add_column(metric, justify="right", overflow="fold")
-    table.add_column("standing")
+        table.add_column(metric, justify="right", no_wrap=True)
+    table.add_column("standing", no_wrap=True)
     for trial in record["trials"]:
         values = [_cell(trial, metric) for metric in metrics]
         mark = "*" if trial["name"] == record["winner"] else ""
@@ -96,8 +112,8 @@ def _expectation_sentences(record: Mapping[str, Any]) -> Iterable[str]:
                 yield f"{trial['name']}: expected {metric} {low:g} to {high:g}, not observed."
                 continue
             mean = float(summary["mean"])
-            where = "as expected" if low <= mean <= high else _beside(mean, low, high)
-            yield f"{trial['name']}: {metric} {mean:.4f} is {where} ({low:g} to {high:g})."
+            where = "within" if low <= mean <= high else _beside(mean, low, high)
+            yield f"{trial['name']}: {metric} {mean:.4f}, {where} the expected {low:g} to {high:g}."
 
 
 def _beside(mean: float, low: float, high: float) -> str:

@@ -16,25 +16,25 @@ SCHEMA = 1
 def write_phase_results(results: ResultsPaths, study: StudyPaths, phase: str) -> None:
     """Write the results of every trial of a decided phase."""
     plan = read_document(study.phase(phase).plan)
-    decision = read_document(study.phase(phase).decision)
-    if plan is None or decision is None:
-        return
-    verdicts = {trial["name"]: trial for trial in decision["trials"]}
-    for trial in plan["trials"]:
-        verdict = verdicts.get(trial["name"], {})
-        standing = {
-            "standing": verdict.get("standing"),
-            "reason": verdict.get("reason"),
-            "is_winner": trial["name"] == decision["winner"],
-        }
-        write_trial_results(results, study, trial, standing)
+    for trial in [] if plan is None else plan["trials"]:
+        write_trial_results(results, study, trial)
+
+
+def _standing(study: StudyPaths, trial: Mapping[str, Any]) -> dict[str, Any]:
+    """How a trial stands in its phase's decision; nothing where it took no part in one."""
+    decision = read_document(study.phase(trial["phase"]).decision)
+    for verdict in [] if decision is None else decision["trials"]:
+        if verdict["key"] == trial["key"]:
+            return {
+                "standing": verdict["standing"],
+                "reason": verdict["reason"],
+                "is_winner": decision is not None and verdict["name"] == decision["winner"],
+            }
+    return {}
 
 
 def write_trial_results(
-    results: ResultsPaths,
-    study: StudyPaths,
-    trial: Mapping[str, Any],
-    standing: Mapping[str, Any],
+    results: ResultsPaths, study: StudyPaths, trial: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write one trial's results: its settings, metrics over replicates, and each one's runs."""
     store = ArtifactStore(results.store)
@@ -48,7 +48,7 @@ def write_trial_results(
         "note": trial["note"],
         "point": trial["point"],
         "parameters": trial["settings"],
-        **standing,
+        **_standing(study, trial),
         "metrics": {name: summary_record(found) for name, found in summaries(score).items()},
         "replicates": replicates,
     }

@@ -183,6 +183,7 @@ class Executor:
             raise StudyError(problems)
         self.keep_study()
         self._entered.enter_context(self._backend)
+        self._stop.listen_again()
         self._is_prepared = True
 
     def keep_study(self) -> None:

@@ -33,6 +33,7 @@ class StopSwitch:
         self.signum: int | None = None
         self._asked_at = 0.0
         self._grace_seconds = grace_seconds
+        self._is_listening = False
         self._followers: list[Callable[[], None]] = []
 
     @property
@@ -84,11 +85,18 @@ class StopSwitch:
             yield
             return
         before = {signum: signal.signal(signum, self._on_signal) for signum in SIGNALS}
+        self._is_listening = True
         try:
             yield
         finally:
+            self._is_listening = False
             for signum, handler in before.items():
                 signal.signal(signum, handler)
+
+    def listen_again(self) -> None:
+        """Take the signals back from a library that took them, as `ray.init` does with SIGTERM."""
+        for signum in SIGNALS if self._is_listening else ():
+            signal.signal(signum, self._on_signal)
 
     @contextmanager
     def bounded(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +112,13 @@ class ArtifactStore:
 
     def durations(self, stage: str, function: str, *, most: int = 200) -> list[float]:
         """Durations in seconds of up to `most` stored runs of a stage's function."""
-        folders = sorted((self.root / stage).glob("[0-9a-f]*"))[:most]
-        manifests = [_read_manifest(folder) for folder in folders]
-        return [
+        folders = sorted((self.root / stage).glob("[0-9a-f]*"))
+        found = (
             float(manifest["provenance"]["duration_seconds"])
-            for manifest in manifests
+            for manifest in map(_read_manifest, folders)
             if manifest is not None and manifest.get("run", {}).get("function") == function
-        ]
+        )
+        return list(islice(found, most))
 
     @contextmanager
     def draft(self, stage: str, key: str, attempt: str) -> Iterator[Path]:

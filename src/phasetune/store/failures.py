@@ -3,9 +3,10 @@
 A failure belongs to a key, so it is forgotten as soon as code, data or parameters change.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from phasetune.errors import StoreError
 from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import write_text
 
@@ -21,15 +22,24 @@ class Failure:
 
 
 class FailureStore:
-    """Failures below `results/store/failures`."""
+    """Failures below `results/store/failed-runs`, which no stage can be named."""
 
     def __init__(self, store: Path) -> None:
-        self._root = store / "failures"
+        self._root = store / "failed-runs"
 
     def get(self, stage: str, key: str) -> Failure | None:
-        """The failure of a run, or None."""
-        content = read_document(self._record(stage, key))
-        return None if content is None else Failure(**{k: str(v) for k, v in content.items()})
+        """The failure of a run, or None.
+
+        Raises:
+            StoreError: there is a record, but it is torn or not what was written.
+        """
+        path = self._record(stage, key)
+        content = read_document(path)
+        if content is None:
+            return None
+        if set(content) != {field.name for field in fields(Failure)}:
+            raise StoreError(f"{path} is no record of a failure; move it away and run again")
+        return Failure(**{name: str(value) for name, value in content.items()})
 
     def traceback(self, stage: str, key: str) -> Path:
         """Where the full traceback is."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-STORE = "store"
+from phasetune.study.schema import STORE
 
 
 @dataclass(frozen=True)

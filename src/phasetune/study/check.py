@@ -61,9 +61,12 @@ def _base_problems(workload: ResolvedWorkload, content: Mapping[str, Any]) -> It
             yield ("params", name), f"the workload has no such stage{suggestion(name, names)}"
     start, lacking = _start(content)
     for stage in workload.stages:
-        for path, message in typed_stage(stage, start.get(stage.name, {}))[1]:
-            names = (dotted((stage.name, *path[:length])) for length in range(len(path) + 1))
-            if lacking.isdisjoint(names):
+        values = start.get(stage.name, {})
+        if not isinstance(values, Mapping):
+            continue  # refused by the schema
+        for path, message in typed_stage(stage, values)[1]:
+            around = (dotted((stage.name, *path[:length])) for length in range(len(path) + 1))
+            if lacking.isdisjoint(around):
                 yield ("params", stage.name, *path), message
 
 
@@ -83,7 +86,9 @@ def _start(content: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
 
 def _gives(params: Any, name: str) -> bool:
     for part in name.split("."):
-        if not isinstance(params, Mapping) or part not in params:
+        if not isinstance(params, Mapping):
+            return True  # something else stands around it, which is wrong by itself
+        if part not in params:
             return False
         params = params[part]
     return True

@@ -28,6 +28,7 @@ def yaml_text(content: Mapping[str, Any]) -> str:
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     writer.width = 100
+    writer.representer.ignore_aliases = lambda _: True  # reading refuses aliases
     stream = io.StringIO()
     writer.dump(dict(content), stream)
     return stream.getvalue()

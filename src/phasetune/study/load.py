@@ -126,19 +126,21 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> Document:
 
 def _import_folders(given: Any, beside: Sequence[Path]) -> Any:
     """Absolute folders that are importable in driver and workers, the study's own first."""
-    named = _absolute([] if given is None else given, beside[0] if beside else Path.cwd())
-    if not isinstance(named, list):
+    if given is not None and not _are_folders(given):
         return given
+    named = _absolute(given or [], beside[0] if beside else Path.cwd())
     return list(dict.fromkeys([*(str(folder) for folder in beside), *named]))
 
 
 def _absolute(given: Any, root: Path) -> Any:
     """Folders relative to a root as absolute ones; what is no list of folders as it is."""
-    if not isinstance(given, list | tuple) or not all(
+    return [str((root / entry).resolve()) for entry in given] if _are_folders(given) else given
+
+
+def _are_folders(given: Any) -> bool:
+    return isinstance(given, list | tuple) and all(
         isinstance(entry, str) and "\0" not in entry for entry in given
-    ):
-        return given
-    return [str((root / entry).resolve()) for entry in given]
+    )
 
 
 def import_folders(study: Study) -> tuple[str, ...]:

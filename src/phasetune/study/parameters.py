@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from phasetune.errors import PlanError
 from phasetune.stage.canonical import Json, canonical, restored
@@ -107,9 +107,25 @@ def typed_stage(stage: Stage, values: object) -> tuple[BaseModel | None, list[Pr
     try:
         model = stage.params.model_validate(known)
     except ValidationError as error:
-        return None, problems + validation_messages(error, stage.params)
+        found = validation_messages(error, stage.params)
+        wrong = {path[0] for path, _ in found if path}
+        right = {name: value for name, value in known.items() if name not in wrong}
+        return None, [*problems, *found, *_kind_problems_apart(stage.params, right)]
     problems += kind_problems((), known, model.model_dump(mode="python"))
     return (None if problems else model), problems
+
+
+def _kind_problems_apart(
+    model_type: type[BaseModel], values: Mapping[str, Any]
+) -> Iterable[Problem]:
+    """Kinds of values whose model is wrong elsewhere, each typed by itself."""
+    for name, value in values.items():
+        try:
+            annotation: Any = model_type.model_fields[name].annotation
+            typed = TypeAdapter(annotation).validate_python(value)
+        except (ValidationError, PydanticUserError):
+            continue
+        yield from kind_problems((name,), value, _plain(typed))
 
 
 def unknown_problems(

@@ -39,6 +39,7 @@ FREE_FIELDS = frozenset(
 )
 
 FINAL = "final"
+STORE = "store"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,99}")
 
 
@@ -68,7 +69,7 @@ Value = Any
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Numerics(_Closed):
@@ -204,6 +205,8 @@ class Study(_Closed):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
+        if self.name == STORE:
+            raise ValueError(f"name: must not be {STORE!r}, where studies keep their artifacts")
         names = [phase.name for phase in self.phases]
         if FINAL in names:
             raise ValueError(f"phases: the name {FINAL!r} is taken by what follows the last phase")

@@ -15,8 +15,8 @@ from typing import TextIO
 
 from phasetune.errors import StudyError
 
+AUTHENTICATION = "RAY_AUTH_MODE"
 ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -46,13 +46,15 @@ def cluster(address: str | None) -> Iterator[Cluster]:
     Raises:
         StudyError: no cluster answers at the address.
     """
-    with environment(ENVIRONMENT):
+    joining = {} if address is None else {AUTHENTICATION: "token"}
+    with environment({**ENVIRONMENT, **joining}):
         import ray
 
         was_connected = ray.is_initialized()
         if not was_connected:
             _connect(address)
         try:
+            _keep_token_to_ourselves()
             found = ray.cluster_resources()
             yield Cluster(
                 cpus=found.get("CPU", 1.0), gpus=found.get("GPU", 0.0), is_ours=not was_connected
@@ -82,10 +84,20 @@ def _connect(address: str | None) -> None:
         ) from error
 
 
+def _keep_token_to_ourselves() -> None:
+    """Ray writes its token readable for everybody; whoever reads it can run code as us."""
+    token = Path.home() / ".ray" / "auth_token"
+    with contextlib.suppress(OSError):
+        token.chmod(0o600)
+
+
 @contextlib.contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
-    """Within the block these variables are set, for this process and those it starts."""
-    before = {name: os.environ.get(name) for name in variables}
+    """Within the block these variables are set, for this process and those it starts.
+
+    Ray sets its authentication mode itself when it starts a cluster; that is taken back too.
+    """
+    before = {name: os.environ.get(name) for name in (*variables, AUTHENTICATION)}
     os.environ.update(variables)
     try:
         yield

@@ -16,7 +16,8 @@ KEY = "run_key"
 _POLL_SECONDS = 0.2
 TUNES_OWN = frozenset(
     {
-        "config", "date", "done", "hostname", "iterations_since_restore", "node_ip", "pid",
+        "config", "date", "done", "experiment_tag",
+        "hostname", "iterations_since_restore", "node_ip", "pid",
         "should_checkpoint", "time_since_restore", "time_this_iter_s", "time_total_s",
         "timestamp", "timesteps_total", "training_iteration", "trial_id", "checkpoint_dir_name",
         STATE, KEY,

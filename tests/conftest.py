@@ -1,0 +1,55 @@
+"""Studies of the scripted workload, and a listener that remembers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phasetune import Study
+from phasetune.run.events import Event
+
+TESTS = Path(__file__).parent
+
+StudyMaker = Callable[..., Study]
+
+
+class Heard:
+    """Remembers every event."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def notify(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def scripted_study() -> StudyMaker:
+    """Three phases: which value, which preparation, how many steps. Changes are top-level keys."""
+
+    def make(**changes: Any) -> Study:
+        content: dict[str, Any] = {
+            "name": "scripted",
+            "workload": "scripted",
+            "import_from": [str(TESTS)],
+            "seed": 11,
+            "objective": {"metric": "score"},
+            "constraints": ["other >= 0.3"],
+            "phases": [
+                {"name": "value", "grid": {"train.value": [0.2, 0.6, 0.4]}},
+                {"name": "preparation", "grid": {"prepare.value": [0.5, 0.7]}},
+                {"name": "steps", "grid": {"train.steps": [3, 4]}},
+            ],
+        }
+        return Study.model_validate({**content, **changes})
+
+    return make

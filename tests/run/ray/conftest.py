@@ -1,0 +1,13 @@
+"""One private Ray cluster for all of these tests: each start costs seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from phasetune.run.ray.session import Cluster, cluster
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Cluster]:
+    with cluster(None) as found:
+        yield found

@@ -1,0 +1,145 @@
+"""Whole commands in processes of their own: signals, and one or four (logical) GPUs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import TESTS, StudyMaker
+from phasetune.api import run_study
+from phasetune.study.dump import yaml_text
+
+pytestmark = pytest.mark.ray
+
+SECONDS = 90.0
+
+
+def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "phasetune", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not list(folder.glob(pattern)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive_in_session(session: int) -> list[str]:
+    """Processes of a session that still run, zombies left out."""
+    listed = subprocess.run(
+        ["/bin/ps", "-o", "stat=,args=", "-s", str(session)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [line for line in listed.stdout.splitlines() if line and not line.startswith("Z")]
+
+
+@pytest.mark.parametrize(
+    ("signum", "to_group", "code"), [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)]
+)
+def test_a_signal_stops_at_a_checkpoint_and_the_same_command_goes_on(
+    scripted_study: StudyMaker, tmp_path: Path, signum: int, to_group: bool, code: int
+) -> None:
+    params = {"train": {"steps": 12, "seconds": 0.25, "other": 0.5}}
+    study = scripted_study(params=params, phases=[{"name": "one", "points": [{}]}])
+    content = study.model_dump(mode="json", exclude_unset=True)
+    (tmp_path / "study.yaml").write_text(yaml_text(content))
+    process = start("run", "study.yaml", folder=tmp_path)
+    wait_for("results/scripted/phases/one/attempts/*/train-*/checkpoint_*", tmp_path, process)
+    os.killpg(process.pid, signum) if to_group else process.send_signal(signum)
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == code, (out, err)
+    assert "nothing was decided since. Go on with:" in err
+    assert err.strip().endswith("-m phasetune run study.yaml")
+    assert not (tmp_path / "results/scripted/phases/one/decision.json").exists()
+    deadline = time.monotonic() + 30
+    while alive_in_session(process.pid):
+        assert time.monotonic() < deadline, alive_in_session(process.pid)
+        time.sleep(0.2)
+
+    process = start("run", "study.yaml", folder=tmp_path)
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, (out, err)
+    assert "study scripted goes on: what is stored is not run again" in out
+    whole = run_study(study, results=tmp_path / "whole", in_process=True)
+    chains = [
+        json.loads((folder / "phases/one/decision.json").read_text())["trials"][0]["metrics"][
+            "chain"
+        ]
+        for folder in (tmp_path / "results/scripted", whole.paths.root)
+    ]
+    assert chains[0] == chains[1]
+    resumed = [
+        json.loads(path.read_text())["provenance"]["resumed"]
+        for path in (tmp_path / "results/store/train").glob("*/manifest.json")
+    ]
+    assert sorted(resumed) == [False, True]
+
+
+PARALLEL = """
+import json, sys
+import ray
+from phasetune.run.ray.session import ENVIRONMENT, environment
+from phasetune import Study, run_study
+
+gpus, tests, results = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+with environment(ENVIRONMENT):
+    ray.init(address="local", num_cpus=4, num_gpus=gpus, include_dashboard=False,
+             log_to_driver=False)
+    outcome = run_study(Study.model_validate(json.loads(sys.argv[4])), results=results)
+    ray.shutdown()
+print(json.dumps(outcome.decisions["value"]))
+"""
+
+
+def test_one_run_at_a_time_on_one_gpu_and_four_on_four(
+    scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    phases = [{"name": "value", "grid": {"train.value": [0.1, 0.2, 0.3, 0.4]}}]
+    params = {"train": {"seconds": 1.0, "steps": 2}, "test": {"other": 1.0}}
+    study = scripted_study(phases=phases, params=params, final={"refit": False, "test": False})
+    content = json.dumps(study.model_dump(mode="json", exclude_unset=True))
+    found = {gpus: _decision(gpus, content, tmp_path) for gpus in (1, 4)}
+    assert _values(found[1], "device") == [0.0, 0.0, 0.0, 0.0]
+    assert sorted(_values(found[4], "device")) == [0.0, 1.0, 2.0, 3.0]
+    alone, together = (sorted(_values(found[gpus], "ended")) for gpus in (1, 4))
+    assert all(later - earlier > 1.9 for earlier, later in pairwise(alone))
+    # four runs of 2 s each overlap where the last ends before two could have gone one by one
+    starts = [ended - 2.0 for ended in together]
+    assert max(starts) < min(together) + 2.0
+    for metric in ("score", "chain"):
+        assert _values(found[1], metric) == _values(found[4], metric)
+
+
+def _decision(gpus: int, content: str, folder: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", PARALLEL, str(gpus), str(TESTS), str(folder / str(gpus)), content],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _values(decision: dict[str, Any], metric: str) -> list[float]:
+    return [trial["metrics"][metric]["mean"] for trial in decision["trials"]]

@@ -1,0 +1,135 @@
+"""A workload that follows a script: what may happen to a run, on purpose.
+
+Each stage's metric `chain` is a hash chain over its steps, its seed and its parent's chain, so a
+step that was lost or done twice shows in the result.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from phasetune import Stage, StageContext
+
+Fault = Literal["none", "raise", "nan", "text", "missing", "exit", "kill", "hang"]
+
+
+class Script(BaseModel):
+    """What a stage does: `fault` happens at `fault_step`, once only where `marker` names a file."""
+
+    model_config = ConfigDict(extra="forbid")
+    value: float = 0.5
+    other: float = 1.0
+    steps: int = 3
+    seconds: float = 0.0
+    fault: Fault = "none"
+    fault_step: int = 1
+    marker: str = ""
+    noise: float = 0.0
+
+
+class Data(BaseModel):
+    """Nothing to load; `content` stands for what is in it, `missing` for a part that is gone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    content: str = "v1"
+    missing: str = ""
+    problem: str = ""
+
+    def fingerprint(self, part: str) -> str:
+        if part == self.missing:
+            raise FileNotFoundError(f"no such file: {part}.npz")
+        return f"{part}:{self.content}"
+
+    def check(self, *, folds: int) -> list[str]:
+        return [f"{self.problem} (with {folds} folds)"] if self.problem else []
+
+
+STAGES = (
+    Stage(name="prepare", params=Script, function="scripted:prepare", reads=("unlabeled",)),
+    Stage(name="train", params=Script, function="scripted:train", reads=("train",)),
+    Stage(name="test", params=Script, function="scripted:test", reads=("test",)),
+)
+
+
+def prepare(ctx: StageContext, params: Script) -> dict[str, Any]:
+    return follow(ctx, params)
+
+
+def train(ctx: StageContext, params: Script) -> dict[str, Any]:
+    return follow(ctx, params)
+
+
+def test(ctx: StageContext, params: Script) -> dict[str, Any]:
+    return follow(ctx, params)
+
+
+def follow(ctx: StageContext, params: Script) -> dict[str, Any]:
+    chain, first = _start(ctx)
+    with tempfile.TemporaryDirectory() as scratch:
+        for step in range(first, params.steps + 1):
+            if ctx.should_stop():
+                return {}
+            time.sleep(params.seconds)
+            _misbehave(params, step)
+            chain = hashlib.sha256(f"{chain}:{step}:{params.value}".encode()).hexdigest()
+            state = Path(scratch) / "state.json"
+            state.write_text(json.dumps({"chain": chain, "step": step}))
+            number = int(chain[:12], 16)
+            ctx.report({"chain": float(number)}, step=step, checkpoint=Path(scratch))
+    (ctx.output / "chain.txt").write_text(chain)
+    return _metrics(ctx, params, chain)
+
+
+def _start(ctx: StageContext) -> tuple[str, int]:
+    if ctx.resumed is not None:
+        state = json.loads((ctx.resumed / "state.json").read_text())
+        return state["chain"], state["step"] + 1
+    parent = "" if ctx.parent is None else (ctx.parent / "chain.txt").read_text()
+    fold = "" if ctx.fold is None else f"{ctx.fold.index}/{ctx.fold.of}"
+    return f"{ctx.seed}:{fold}:{parent}", 1
+
+
+def _metrics(ctx: StageContext, params: Script, chain: str) -> dict[str, Any]:
+    jitter = params.noise * (int(hashlib.sha256(chain.encode()).hexdigest()[:4], 16) / 65536)
+    metrics: dict[str, Any] = {
+        "score": params.value + jitter,
+        "other": params.other,
+        "chain": float(int(chain[:12], 16)),
+        "device": float(os.environ.get("CUDA_VISIBLE_DEVICES") or -1),
+        "ended": time.time() if params.seconds else 0.0,
+    }
+    if params.fault in ("nan", "text"):
+        metrics["score"] = {"nan": float("nan"), "text": "high"}[params.fault]
+    if params.fault == "missing":
+        del metrics["score"]
+    return metrics
+
+
+def _misbehave(params: Script, step: int) -> None:
+    if step != params.fault_step or _happened(params.marker):
+        return
+    if params.fault == "raise":
+        raise ValueError(f"scripted failure at step {step}")
+    if params.fault == "exit":
+        raise SystemExit(3)
+    if params.fault == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if params.fault == "hang":
+        time.sleep(3600)
+
+
+def _happened(marker: str) -> bool:
+    if not marker:
+        return False
+    try:
+        Path(marker).touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    return False
