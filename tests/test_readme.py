@@ -47,7 +47,9 @@ def test_no_line_of_the_readme_is_too_long_for_a_page() -> None:
     assert [line for line in README.splitlines() if len(line) > 120] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*"))]
+)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", text):
@@ -83,7 +85,9 @@ def test_the_study_file_shown_is_one(tmp_path: Path) -> None:
     from phasetune.study.reading import read_yaml
     from phasetune.study.schema import Study
 
-    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/study-files.md").read_text(), re.DOTALL)
+    (text,) = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "docs/study-files.md").read_text(), re.DOTALL
+    )
     shown = tmp_path / "shown.yaml"
     shown.write_text(text)
     content = read_yaml(shown).content
