@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from phasetune.errors import StudyError
-from phasetune.stage.sources import code_fingerprint, find_module
+from phasetune.stage.sources import code_fingerprint, covered_files, find_module
 
 
 @pytest.fixture
@@ -181,3 +181,22 @@ def test_missing_module_says_where_it_looked(package: Path) -> None:
 def test_a_module_without_source_is_refused() -> None:
     with pytest.raises(StudyError, match="module 'sys' has no Python source"):
         code_fingerprint("sys", (), ())
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+
+def test_what_a_workload_imports_from_beside_itself_counts(tmp_path: Path) -> None:
+    put(tmp_path / "alone.py", "import near\nfrom far.part import value\nimport json, numpy\n")
+    put(tmp_path / "near.py", "import nearer\n")
+    put(tmp_path / "nearer.py", "value = 1\n")
+    put(tmp_path / "far/part.py", "value = 1\n")
+    put(tmp_path / "numpy/notes.py", "a folder that only looks like a package\n")
+    put(tmp_path / "unrelated.py", "value = 1\n")
+    covered = covered_files("alone", (), [str(tmp_path)])
+    assert set(covered) == {"alone.py", "near.py", "nearer.py", "far.part.py"}
+    before = code_fingerprint("alone", (), [str(tmp_path)])
+    put(tmp_path / "nearer.py", "value = 2\n")
+    assert code_fingerprint("alone", (), [str(tmp_path)]) != before

@@ -28,11 +28,13 @@ def guarded(*, debug: bool) -> Iterator[None]:
         raise typer.Exit(WRONG_INPUT) from error
     except Interrupted as error:
         typer.echo(f"interrupted ({error}); nothing was decided since. Go on with:", err=True)
-        typer.echo(f"  {_same_command()}", err=True)
+        typer.echo(f"  {same_command()}", err=True)
         raise typer.Exit(error.exit_code) from error
 
 
-def _same_command() -> str:
+def same_command(*more: str) -> str:
+    """The shell line of this very command, with more arguments that it lacks."""
     program = Path(sys.argv[0]).name
     name = [sys.executable, "-m", "phasetune"] if program == "__main__.py" else [program]
-    return shlex.join([*name, *sys.argv[1:]])
+    given = sys.argv[1:]
+    return shlex.join([*name, *given, *(entry for entry in more if entry not in given)])

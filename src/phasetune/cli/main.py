@@ -114,7 +114,7 @@ def run(
             strict_environment=strict_environment,
             listener=progress,
         )
-        print_outcome(outcome, results, study)
+        print_outcome(outcome, results, progress)
         raise typer.Exit(outcome.exit_code)
 
 

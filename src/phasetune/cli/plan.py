@@ -1,16 +1,19 @@
 """Render a plan."""
 
 import sys
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from phasetune.plan.show import Cost, StudyPlan
-from phasetune.plan.survey import PhaseSurvey, Span, StudySurvey
+from phasetune.plan.survey import PhaseSurvey, Span, StageSurvey, StudySurvey
+from phasetune.report.analysis import fits
 from phasetune.store.documents import document_text
 
 _MOST_NAMES = 12
+_COUNTS = ("asked for", "distinct", "stored", "to execute")
 
 
 def print_plan(plan: StudyPlan, *, as_json: bool) -> None:
@@ -22,7 +25,7 @@ def print_plan(plan: StudyPlan, *, as_json: bool) -> None:
     console.print(f"Study {plan.study}: {_headline(found)}\n", markup=False)
     for number, phase in enumerate(found.phases, start=1):
         _print_phase(console, number, phase)
-    console.print(_stages_table(found))
+    _print_stages(console, found)
     console.print(f"\n{_shared(found)}", markup=False)
     if not found.is_exhaustive:
         console.print(
@@ -63,16 +66,26 @@ def _print_phase(console: Console, number: int, phase: PhaseSurvey) -> None:
     console.print()
 
 
-def _stages_table(found: StudySurvey) -> Table:
+def _print_stages(console: Console, found: StudySurvey) -> None:
+    """A table of runs per stage; a line per stage where it would not fit the console."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("stage")
-    for heading in ("asked for", "distinct", "stored", "to execute"):
+    for heading in _COUNTS:
         table.add_column(heading, justify="right")
     for stage in found.stages:
-        stored = _difference(stage.distinct, stage.missing)
-        counts = (stage.asked, stage.distinct, stored, stage.missing)
-        table.add_row(stage.stage, *(str(count) for count in counts))
-    return table
+        table.add_row(stage.stage, *_counts(stage))
+    if fits(console, table):
+        console.print(table)
+        return
+    for stage in found.stages:
+        counts = zip(_counts(stage), _COUNTS, strict=True)
+        text = ", ".join(f"{count} {heading}" for count, heading in counts)
+        console.print(f"{stage.stage}: {text}", markup=False)
+
+
+def _counts(stage: StageSurvey) -> tuple[str, ...]:
+    stored = _difference(stage.distinct, stage.missing)
+    return tuple(str(count) for count in (stage.asked, stage.distinct, stored, stage.missing))
 
 
 def _difference(distinct: Span, missing: Span) -> Span:
@@ -81,12 +94,14 @@ def _difference(distinct: Span, missing: Span) -> Span:
 
 
 def _shared(found: StudySurvey) -> str:
-    asked = sum(stage.asked for stage in found.stages)
-    distinct = Span(
-        low=sum(stage.distinct.low for stage in found.stages),
-        high=sum(stage.distinct.high for stage in found.stages),
-    )
+    asked = _sum(stage.asked for stage in found.stages)
+    distinct = _sum(stage.distinct for stage in found.stages)
     return f"Shared: {distinct} runs instead of {asked}, with the final refit and test."
+
+
+def _sum(spans: Iterable[Span]) -> Span:
+    found = list(spans)
+    return Span(low=sum(span.low for span in found), high=sum(span.high for span in found))
 
 
 def _cost(cost: Cost, found: StudySurvey) -> str:

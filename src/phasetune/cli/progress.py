@@ -22,7 +22,10 @@ from phasetune.study.schema import Study
 
 
 class Progress:
-    """Prints events; says once whether the study is new or goes on."""
+    """Prints events; says once whether the study is new or goes on.
+
+    `num_ended` runs were executed, well or not; `has_decided_anew` where a decision is new.
+    """
 
     def __init__(self, study: Study, results: Path) -> None:
         self._study = study
@@ -32,12 +35,15 @@ class Progress:
         self._has_opened = False
         self._missing = 0
         self._ended = 0
+        self.num_ended = 0
+        self.has_decided_anew = not self._had_started
 
     def notify(self, event: Event) -> None:
         """Print a line for the event, or none."""
         if isinstance(event, PhaseStarted):
             self._phase(event)
         elif isinstance(event, WaveStarted):
+            self._open()
             self._missing = max(self._missing, self._ended + event.runs)
         elif isinstance(event, RunDone):
             self._line(f"done    {self._counter()} {event.label}{self._result(event)}")
@@ -49,23 +55,30 @@ class Progress:
             self._line(event.message)
 
     def _phase(self, event: PhaseStarted) -> None:
-        if event.missing and not self._has_opened:
-            self._has_opened = True
-            goes_on = "goes on: what is stored is not run again" if self._had_started else "is new"
-            self._line(f"study {self._study.name} {goes_on}; results in {self._paths.root}")
+        if event.missing:
+            self._open()
         self._missing, self._ended = event.missing, 0
         trials = f"{event.trials} trial" + ("" if event.trials == 1 else "s")
         shared = ", ".join(_shared(stage) for stage in event.sharing)
         todo = f"{event.missing} to execute" if event.missing else "all stored"
         self._line(f"phase {event.position} {event.phase}: {trials}; {shared}; {todo}")
 
+    def _open(self) -> None:
+        if self._has_opened:
+            return
+        self._has_opened = True
+        goes_on = "goes on: what is stored is not run again" if self._had_started else "is new"
+        self._line(f"study {self._study.name} {goes_on}; results in {self._paths.root}")
+
     def _decided(self, event: PhaseDecided) -> None:
+        self.has_decided_anew |= event.again
         sentence = decision_sentences(event.record)[0]
         again = " (decided again: what it was decided from has changed)" if event.again else ""
         self._line(f"phase {event.record['phase']}: {sentence}{again}")
 
     def _counter(self) -> str:
         self._ended += 1
+        self.num_ended += 1
         width = len(str(self._missing))
         return f"{self._ended:>{width}}/{max(self._missing, self._ended)}"
 

@@ -1,5 +1,6 @@
 """What is printed at the end of a command: decisions, failures, where everything is, what next."""
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from phasetune.api import StudyOutcome
+from phasetune.cli.guard import same_command
+from phasetune.cli.progress import Progress
 from phasetune.errors import StoreError
 from phasetune.report.analysis import print_phase_table
 from phasetune.report.document import chosen_studies, kept_study, report_document
@@ -20,7 +23,7 @@ from phasetune.study.dump import best_study, study_yaml
 from phasetune.study.schema import Study
 
 
-def print_outcome(outcome: StudyOutcome, results: Path, study: str) -> None:
+def print_outcome(outcome: StudyOutcome, results: Path, progress: Progress) -> None:
     """Who won and why, what failed, where everything is, and what to type next."""
     console = Console(highlight=False)
     account = outcome.result.account
@@ -30,19 +33,26 @@ def print_outcome(outcome: StudyOutcome, results: Path, study: str) -> None:
     _print_failures(console, outcome.failures)
     for warning in outcome.report["warnings"]:
         console.print(f"warning: {warning}", markup=False)
-    console.print(f"\n{_done(account)}", markup=False)
+    console.print(f"\n{_done(account, progress)}", markup=False)
     paths = ResultsPaths(results).study(outcome.paths.root.name)
     for line in _where(paths, outcome.report):
         console.print(line, markup=False, soft_wrap=True)
     if outcome.failures:
-        console.print(f"Try failed runs again: phasetune run {study} --retry-failed", markup=False)
+        again = same_command("--retry-failed")
+        console.print(f"Try failed runs again: {again}", markup=False, soft_wrap=True)
 
 
-def _done(account: Account) -> str:
-    if not account.executed:
-        return f"Nothing to do: all {len(account.distinct)} runs are stored; decisions stand."
-    shared = f"Executed {len(account.executed)} of {len(account.distinct)} distinct runs"
-    return f"{shared}, for the {account.asked} that the trials ask for."
+def _done(account: Account, progress: Progress) -> str:
+    if progress.num_ended:
+        shared = f"Executed {progress.num_ended} of {len(account.distinct)} distinct runs"
+        return f"{shared}, for the {account.asked} that the trials ask for."
+    if account.failures:
+        why = "what is not stored failed before, or needs what failed"
+    else:
+        why = f"all {len(account.distinct)} runs are stored"
+    if progress.has_decided_anew:
+        return f"Nothing to execute: {why}; decisions were made from what is stored."
+    return f"Nothing to do: {why}; decisions stand."
 
 
 def _where(paths: StudyPaths, report: Mapping[str, Any]) -> list[str]:
@@ -52,7 +62,8 @@ def _where(paths: StudyPaths, report: Mapping[str, Any]) -> list[str]:
     if paths.model.is_dir():
         lines.append(f"Final model     {paths.model}")
     lines.append(f"Trials by name  {paths.root / 'trials'}")
-    lines.append(f"Next: phasetune best {paths.root.parent} --study {paths.root.name}")
+    root = shlex.quote(str(paths.root.parent))
+    lines.append(f"Next: phasetune best {root} --study {paths.root.name}")
     return lines
 
 

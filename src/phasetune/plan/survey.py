@@ -6,6 +6,7 @@ A phase that is decided has one possible winner.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -41,20 +42,23 @@ class StageSurvey:
 
     stage: str
     function: str
-    asked: int
+    asked: Span
     distinct: Span
     missing: Span
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseSurvey:
-    """A phase: `new` runs are those that no earlier phase has, `missing` those not stored."""
+    """A phase: `new` runs are those that no earlier phase has, `missing` those not stored.
+
+    Where names of trials depend on earlier winners, they are those of the first combination.
+    """
 
     name: str
     trials: tuple[str, ...]
     has_extra_baseline: bool
     replicates: int
-    asked: int
+    asked: Span
     new: Span
     missing: Span
     winner: str | None
@@ -93,9 +97,10 @@ class _Way:
 
 def survey(planner: Planner, *, decided: Decided, is_stored: Callable[[Run], bool]) -> StudySurvey:
     """Plan all phases; `decided` gives a phase's winner where it stands already."""
-    counts = [count_points(phase) for phase in planner.study.phases[:-1]]
-    is_exhaustive = math.prod(count + 1 for count in counts) <= MOST
-    ways = list(_ways(planner, decided, 0, planner.base_settings(), is_exhaustive))
+    counts = [count_points(phase) + 1 for phase in planner.study.phases[:-1]]
+    first = planner.phase(0, planner.base_settings())
+    is_exhaustive = math.prod(counts) <= MOST or _most_ways(planner, decided, first) <= MOST
+    ways = list(_ways(planner, decided, first, is_exhaustive))
     stored = _Remembered(is_stored)
     return StudySurvey(
         phases=tuple(_phase(ways, i, stored) for i in range(len(planner.study.phases))),
@@ -123,19 +128,29 @@ class _Remembered:
         return self._known[run.key]
 
 
+def _most_ways(planner: Planner, decided: Decided, plan: PhasePlan) -> int:
+    """How many combinations of winners there may be, after the phases that are decided."""
+    phases = planner.study.phases[plan.index : -1]
+    winner = decided(plan)
+    if winner is not None and phases:
+        return _most_ways(planner, decided, planner.phase(plan.index + 1, winner[1]))
+    kept = planner.study.if_infeasible == "keep_carried"
+    return math.prod(count_points(phase) + kept for phase in phases)
+
+
 def _ways(
-    planner: Planner, decided: Decided, index: int, carried: Settings, is_exhaustive: bool
+    planner: Planner, decided: Decided, plan: PhasePlan, is_exhaustive: bool
 ) -> Iterator[_Way]:
-    plan = planner.phase(index, carried)
     winner = decided(plan)
     name = None if winner is None else winner[0]
-    is_last = index == len(planner.study.phases) - 1
+    is_last = plan.index == len(planner.study.phases) - 1
     options = [winner[1]] if winner is not None else _options(planner, plan)
     if is_last:
         yield _Way(plans=(plan,), winners=(name,), final=planner.final(options[0]))
         return
     for settings in options if is_exhaustive else options[:1]:
-        for rest in _ways(planner, decided, index + 1, settings, is_exhaustive):
+        following = planner.phase(plan.index + 1, settings)
+        for rest in _ways(planner, decided, following, is_exhaustive):
             yield _Way(plans=(plan, *rest.plans), winners=(name, *rest.winners), final=rest.final)
 
 
@@ -145,15 +160,16 @@ def _options(planner: Planner, plan: PhasePlan) -> list[Settings]:
 
 
 def _phase(ways: Sequence[_Way], index: int, stored: _Remembered) -> PhaseSurvey:
-    plan = ways[0].plans[index]
+    plans = [way.plans[index] for way in ways]
+    plan = plans[0]
     new = [_new_runs(way, index) for way in ways]
     winners = {way.winners[index] for way in ways}
     return PhaseSurvey(
         name=plan.name,
         trials=tuple(trial.name for trial in plan.trials),
-        has_extra_baseline=len(plan.all_trials) > len(plan.trials),
+        has_extra_baseline=any(plan.all_trials != plan.trials for plan in plans),
         replicates=len(plan.trials[0].replicates),
-        asked=sum(len(trial.runs) for trial in plan.all_trials),
+        asked=Span.of(sum(len(trial.runs) for trial in plan.all_trials) for plan in plans),
         new=Span.of(len(runs) for runs in new),
         missing=Span.of(sum(not stored(run) for run in runs) for runs in new),
         winner=winners.pop() if len(winners) == 1 else None,
@@ -170,13 +186,13 @@ def _new_runs(way: _Way, index: int) -> list[Run]:
 
 def _stages(ways: Sequence[_Way], stored: _Remembered) -> tuple[StageSurvey, ...]:
     per_way = [distinct_runs(way.trials()) for way in ways]
-    asked = [run for trial in ways[0].trials() for run in trial.runs]
+    asked = [Counter(run.stage for trial in way.trials() for run in trial.runs) for way in ways]
     functions = {run.stage: run.function for run in per_way[0]}
     return tuple(
         StageSurvey(
             stage=stage,
             function=function,
-            asked=sum(run.stage == stage for run in asked),
+            asked=Span.of(counts[stage] for counts in asked),
             distinct=Span.of(sum(run.stage == stage for run in runs) for runs in per_way),
             missing=Span.of(
                 sum(run.stage == stage and not stored(run) for run in runs) for runs in per_way

@@ -12,6 +12,7 @@ from rich.table import Table
 from phasetune.select.words import decision_sentences, short_value_text
 
 _WIDTH = 110
+_UNBOUNDED = 100_000
 
 
 def analysis_text(report: Mapping[str, Any]) -> str:
@@ -53,7 +54,7 @@ def print_phase_table(console: Console, record: Mapping[str, Any]) -> None:
     A line per value where a table would not fit the console.
     """
     table = _phase_table(record)
-    if Measurement.get(console, console.options, table).maximum <= console.width:
+    if fits(console, table):
         console.print(table)
         return
     for trial in record["trials"]:
@@ -61,6 +62,12 @@ def print_phase_table(console: Console, record: Mapping[str, Any]) -> None:
         console.print(f"{mark} {trial['name']}: {_standing(trial, record)}", markup=False)
         for metric in phase_metrics(record):
             console.print(f"    {metric} {_cell(trial, metric)}", markup=False)
+
+
+def fits(console: Console, table: Table) -> bool:
+    """Whether a table can be printed without cutting words off."""
+    unbounded = console.options.update(max_width=_UNBOUNDED)  # else it measures as what is there
+    return Measurement.get(console, unbounded, table).maximum <= console.width
 
 
 def _phase_table(record: Mapping[str, Any]) -> Table:

@@ -20,7 +20,7 @@ from phasetune.stage.contract import (
     Stage,
     StageFunction,
 )
-from phasetune.stage.sources import code_fingerprint, find_module
+from phasetune.stage.sources import covered_files, files_digest, find_module
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +77,10 @@ def resolve_workload(
     """
     make_importable(folders)
     importlib.invalidate_caches()
-    modules = (path, *sources)
-    code = code_fingerprint(path, modules[1:], folders)
-    if _fingerprints.get(path, code) != code or _any_from_elsewhere(modules, folders):
-        _forget({module.partition(".")[0] for module in modules})
+    files = covered_files(path, sources, folders)
+    code, tops = files_digest(files), {_top(name) for name in files}
+    if _fingerprints.get(path, code) != code or _any_from_elsewhere({path, *tops}, folders):
+        _forget(tops)
     module = _import(path)
     _fingerprints[path] = code
     problems = list(_contract_problems(path, module))
@@ -130,6 +130,11 @@ def _import(path: str) -> ModuleType:
         raise StudyError(
             f"module {path!r} can't be imported: {type(error).__name__}: {error}"
         ) from error
+
+
+def _top(file: str) -> str:
+    """The top-level module of a covered file, `package/part.py` or `package.module.py`."""
+    return file.partition("/")[0].removesuffix(".py").partition(".")[0]
 
 
 def _any_from_elsewhere(modules: Iterable[str], folders: Sequence[str]) -> bool:

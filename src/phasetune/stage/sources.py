@@ -1,14 +1,15 @@
 """The sources that a workload's results depend on, found by path and not by import.
 
 Covered are the package that a workload lives in (or its one file), what the study's `sources`
-names, and phasetune's own `train` where one of these imports it.
+names, what these import from the study's own folders, and phasetune's own `train` where one of
+them imports it.
 """
 
 import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -78,9 +79,11 @@ def code_fingerprint(workload: str, sources: Iterable[str], folders: Sequence[st
     Raises:
         StudyError: a module named by the study has no source file.
     """
-    files = _all_files([workload, *sources], folders)
-    if any(_imports_engine(path) for path in files.values()):
-        files |= _module_files(ENGINE, folders)
+    return files_digest(covered_files(workload, sources, folders))
+
+
+def files_digest(files: Mapping[str, Path]) -> str:
+    """Digest of files' names and contents, whatever their order."""
     hashed = hashlib.sha256()
     for name in sorted(files):
         content = files[name].read_bytes()
@@ -88,10 +91,21 @@ def code_fingerprint(workload: str, sources: Iterable[str], folders: Sequence[st
     return hashed.hexdigest()[:DIGEST_LENGTH]
 
 
-def _all_files(modules: Sequence[str], folders: Sequence[str]) -> dict[str, Path]:
+def covered_files(workload: str, sources: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
+    """The source files that count, by a name that does not depend on where they lie.
+
+    Raises:
+        StudyError: a module named by the study has no source file.
+    """
     files: dict[str, Path] = {}
-    for module in modules:
-        files |= _module_files(_package_of(module, folders), folders)
+    pending, seen = [workload, *sources], set[str]()
+    while pending:
+        package = _package_of(pending.pop(), folders)
+        if package not in seen:
+            seen.add(package)
+            found = _module_files(package, folders)
+            files |= found
+            pending += [name for path in found.values() for name in _imported(path, folders)]
     return files
 
 
@@ -127,7 +141,7 @@ def _module_files(module: str, folders: Sequence[str]) -> dict[str, Path]:
 
 
 def _source_of(found: FoundModule) -> Path:
-    if found.source is None or found.source.suffix != ".py":
+    if found.source is None or not _has_source(found):
         raise StudyError(
             f"module {found.name!r} has no Python source ({found.source}), so changes of it could "
             "not be noticed; use a module that has one"
@@ -135,21 +149,39 @@ def _source_of(found: FoundModule) -> Path:
     return found.source
 
 
-def _imports_engine(path: Path) -> bool:
+def _imported(path: Path, folders: Sequence[str]) -> Iterable[str]:
+    """The modules that a file imports from the study's folders, and the engine if it does."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
-        return False
-    return any(_names_engine(node) for node in ast.walk(tree))
+        return
+    for module, name in (pair for node in ast.walk(tree) for pair in _import_pairs(node)):
+        whole = f"{module}.{name}" if name else module
+        if whole == ENGINE or whole.startswith(ENGINE + "."):
+            yield ENGINE
+        elif module.partition(".")[0] != "phasetune" and _is_beside(module, folders):
+            yield whole if name and _is_beside(whole, folders) else module
 
 
-def _names_engine(node: ast.AST) -> bool:
+def _import_pairs(node: ast.AST) -> Iterable[tuple[str, str]]:
+    """(module, name) of each absolute import; relative ones stay in their package."""
     if isinstance(node, ast.Import):
-        return any(_is_engine(alias.name) for alias in node.names)
-    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-        return any(_is_engine(f"{node.module}.{alias.name}") for alias in node.names)
-    return False
+        yield from ((alias.name, "") for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield from ((node.module, alias.name) for alias in node.names)
 
 
-def _is_engine(name: str) -> bool:
-    return name == ENGINE or name.startswith(ENGINE + ".")
+def _is_beside(module: str, folders: Sequence[str]) -> bool:
+    """Whether a module with a source lies in the study's own folders, not among the installed."""
+    top = find_module(module.partition(".")[0], folders)
+    if top is None:
+        return False
+    roots = (top.folders or ()) if top.source is None or top.folders else (top.source,)
+    if not any(str(root.parent) in folders for root in roots):
+        return False
+    found = find_module(module, folders)
+    return found is not None and _has_source(found)
+
+
+def _has_source(found: FoundModule) -> bool:
+    return found.source is not None and found.source.suffix == ".py"
