@@ -72,7 +72,7 @@ def test_named_import_folders_are_relative_to_the_file(home: Path) -> None:
     (home / "toy.py").rename(home / "lib" / "toy_in_lib.py")
     write(home, "extends: ../study.yaml\nimport_from: [../lib]\nworkload: toy_in_lib", "in/s.yaml")
     study = load("in/s.yaml").study
-    assert study.import_from == (str(home / "in"), str(home / "lib"))
+    assert study.import_from == (str(home / "in"), str(home), str(home / "lib"))
 
 
 SMALLER = """\
@@ -110,7 +110,8 @@ def test_import_folders_of_a_base_stay_where_they_are(home: Path) -> None:
     text = (home / "study.yaml").read_text().replace("toy", "toy_of_base")
     write(home, text + "import_from: [lib]\n")
     write(home, "extends: ../study.yaml\n", "deep/s.yaml")
-    assert load("deep/s.yaml").study.import_from == (str(home / "deep"), str(home / "lib"))
+    folders = (str(home / "deep"), str(home), str(home / "lib"))
+    assert load("deep/s.yaml").study.import_from == folders
 
 
 def test_problems_name_the_file_they_stand_in(home: Path) -> None:
@@ -328,3 +329,26 @@ def test_a_relative_path_is_loaded_from_anywhere(
     (home / "far").mkdir()
     monkeypatch.chdir(home / "far")
     assert load(os.path.join("..", "study.yaml")).study.name == "small"  # noqa: PTH118
+
+
+def test_a_derived_study_finds_what_lies_beside_its_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, derived = tmp_path / "base", tmp_path / "derived"
+    base.mkdir()
+    derived.mkdir()
+    (base / "beside_its_base.py").write_text(
+        "from pydantic import BaseModel\n"
+        "from phasetune import Stage\n"
+        "class Data(BaseModel):\n"
+        "    def fingerprint(self, part): return part\n"
+        "STAGES = (Stage(name='fit', params=Data, function='beside_its_base:fit'),)\n"
+    )
+    (base / "base.yaml").write_text(
+        "{name: base, workload: beside_its_base, objective: {metric: m}, "
+        "phases: [{name: one, points: [{}]}]}"
+    )
+    (derived / "derived.yaml").write_text("{extends: ../base/base.yaml, name: derived}")
+    monkeypatch.chdir(tmp_path)
+    loaded = load(derived / "derived.yaml")
+    assert loaded.study.import_from == (str(derived), str(base))

@@ -74,8 +74,7 @@ def _document(source: str | Path | Study) -> tuple[Document, list[Path]]:
             f"a study must be a .yaml file or module:function, but is {text!r}"
             + ("" if Path(text).exists() else ", and there is no such file")
         )
-    path = Path(text)
-    return _extended(path, ()), [path.resolve().parent]
+    return _extended(Path(text), ())
 
 
 def _from_function(path: str) -> tuple[Document, list[Path]]:
@@ -101,8 +100,11 @@ def _in_words(error: ValidationError, path: str) -> list[str]:
     ]
 
 
-def _extended(path: Path, chain: tuple[Path, ...]) -> Document:
-    """The file on top of what it extends; import folders are relative to the file naming them."""
+def _extended(path: Path, chain: tuple[Path, ...]) -> tuple[Document, list[Path]]:
+    """The file on top of what it extends, and the folders of all of them, its own first.
+
+    Import folders are relative to the file that names them.
+    """
     resolved = path.resolve()
     if resolved in chain:
         names = " -> ".join(entry.name for entry in (*chain, resolved))
@@ -115,13 +117,14 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> Document:
         document.content["import_from"] = _absolute(given, resolved.parent)
     base = document.content.pop("extends", None)
     if base is None:
-        return document
+        return document, [resolved.parent]
     if not isinstance(base, str) or "\0" in base:
         raise StudyError(describe(("extends",), f"must be a file, but is {base!r}", document))
     if not (path.parent / base).is_file():
         missing = f"there is no study file {path.parent / base}"
         raise StudyError(describe(("extends",), missing, document))
-    return merged(_extended(path.parent / base, (*chain, resolved)), document)
+    below, folders = _extended(path.parent / base, (*chain, resolved))
+    return merged(below, document), [resolved.parent, *folders]
 
 
 def _import_folders(given: Any, beside: Sequence[Path]) -> Any:
