@@ -32,7 +32,7 @@ def heard() -> Heard:
     return Heard()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scripted_study() -> StudyMaker:
     """Three phases: which value, which preparation, how many steps. Changes are top-level keys."""
 

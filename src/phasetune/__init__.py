@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         load_study,
         plan_study,
         run_study,
+        run_trial,
         runs,
         trials,
     )
@@ -55,6 +56,7 @@ _HOMES = {
         "load_study",
         "plan_study",
         "run_study",
+        "run_trial",
         "runs",
         "trials",
     ),
@@ -116,6 +118,7 @@ __all__ = [
     "load_study",
     "plan_study",
     "run_study",
+    "run_trial",
     "runs",
     "trials",
 ]

@@ -120,7 +120,7 @@ def plan_study(
         PhasetuneError: the study or, with `check_data`, its data is not what it must be.
     """
     loaded = load(source, overrides)
-    paths = ResultsPaths(Path(results).resolve())
+    paths = _results(results)
     with remembered_digests(paths.digests, fresh=check_data):
         state = data_state(loaded)
     if check_data:
@@ -167,17 +167,19 @@ def run_study(
         PhasetuneError: the study, its data or the results are not what they must be.
         Interrupted: Ctrl-C or SIGTERM; the same call goes on.
     """
-    loaded = load(source, overrides)
-    paths = ResultsPaths(Path(results).resolve())
+    loaded, paths, stop = load(source, overrides), _results(results), StopSwitch()
     options = RunOptions(
         phase=_phase_index(loaded.study, phase),
         retry_failed=retry_failed,
         strict_environment=strict_environment,
     )
-    driver = _driver(loaded, paths, options, listener, in_process, address, max_concurrent)
-    result = driver.run()
+    backend = _backend(loaded.study, paths, in_process, address, max_concurrent)
+    driver = _driver(loaded, paths, options, listener, backend, stop)
     study_paths = paths.study(loaded.study.name)
-    report = write_report(paths, study_paths, has_new_runs=bool(result.account.executed))
+    with stop.listening():
+        result = driver.run()
+        report = write_report(paths, study_paths, has_new_runs=result.account.has_news)
+        stop.raise_if_asked()
     return StudyOutcome(paths=study_paths, result=result, report=report)
 
 
@@ -189,6 +191,8 @@ def run_trial(
     results: str | Path = "results",
     in_process: bool = False,
     address: str | None = None,
+    max_concurrent: int | None = None,
+    retry_failed: bool = False,
     listener: Listener | None = None,
 ) -> tuple[dict[str, Any], Account]:
     """Run one trial of a study by its name, alone; returns its `results.json` and the account.
@@ -196,12 +200,15 @@ def run_trial(
     Raises:
         PhasetuneError, Interrupted: as for `run_study`; also where no trial has this name.
     """
-    loaded = load(source, overrides)
-    paths = ResultsPaths(Path(results).resolve())
-    driver = _driver(loaded, paths, RunOptions(), listener, in_process, address, None)
-    trial, account = driver.run_trial(name)
+    loaded, paths, stop = load(source, overrides), _results(results), StopSwitch()
+    backend = _backend(loaded.study, paths, in_process, address, max_concurrent)
+    options = RunOptions(retry_failed=retry_failed)
+    driver = _driver(loaded, paths, options, listener, backend, stop)
     study_paths = paths.study(loaded.study.name)
-    return write_trial_results(paths, study_paths, trial_record(trial)), account
+    with stop.listening():
+        trial, account = driver.run_trial(name)
+        document = write_trial_results(paths, study_paths, trial_record(trial))
+    return document, account
 
 
 def _driver(
@@ -209,18 +216,25 @@ def _driver(
     paths: ResultsPaths,
     options: RunOptions,
     listener: Listener | None,
-    in_process: bool,
-    address: str | None,
-    max_concurrent: int | None,
+    backend: Backend,
+    stop: StopSwitch,
 ) -> Driver:
     return Driver(
         loaded,
         results=paths.root,
-        backend=_backend(loaded.study, paths, in_process, address, max_concurrent),
+        backend=backend,
         listener=listener or NullListener(),
-        stop=StopSwitch(),
+        stop=stop,
         options=options,
     )
+
+
+def _results(root: str | Path) -> ResultsPaths:
+    """The results root as an absolute path, which no folder needs to be at yet."""
+    path = Path(root).resolve()
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"results must be a folder, but {path} is a file; name another")
+    return ResultsPaths(path)
 
 
 def _backend(
@@ -233,7 +247,7 @@ def _backend(
     if in_process and address is not None:
         raise StudyError("in-process and an address exclude each other; give one of them")
     if in_process:
-        return InProcessBackend()
+        return InProcessBackend(study)
     from phasetune.run.ray.backend import RayBackend
 
     return RayBackend(
@@ -251,7 +265,7 @@ def _phase_index(study: Study, phase: str | int | None) -> int | None:
     names = [entry.name for entry in study.phases]
     if phase in names:
         return names.index(str(phase))
-    if str(phase).isdigit() and 1 <= int(phase) <= len(names):
+    if str(phase).isdecimal() and 1 <= int(phase) <= len(names):
         return int(phase) - 1
     raise StudyError(
         f"there is no phase {str(phase)!r}{suggestion(str(phase), names)}; or give its number, "

@@ -89,7 +89,12 @@ def study() -> Callable[..., LoadedStudy]:
         return LoadedStudy(
             study=Study.model_validate({**content, "phases": [SIGMAS], **fields}),
             workload=ResolvedWorkload(
-                path="toy", stages=stages, data_type=Data, code=code, check=check
+                path="toy",
+                stages=stages,
+                data_type=Data,
+                code=code,
+                imports=frozenset(),
+                check=check,
             ),
         )
 

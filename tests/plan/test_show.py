@@ -56,18 +56,18 @@ def test_cost_is_the_mean_duration_of_each_missing_run(study: MakeStudy, store: 
 
 
 def test_cost_is_a_range_where_the_winner_matters(study: MakeStudy, store: MakeStore) -> None:
+    # the second phase's 64 with 50 epochs is new where 32 won
+    larger = {"pretrain.hidden_size": 64, "pretrain.epochs": 75, "finetune.epochs": 9}
     phases = [
         {"name": "first", "grid": {"pretrain.hidden_size": [32, 64]}},
-        {"name": "second", "points": [{"pretrain.hidden_size": 64, "finetune.num_heads": 4}]},
-        {"name": "third", "points": [{"pretrain.epochs": 60}]},
+        {
+            "name": "second",
+            "points": [{"pretrain.hidden_size": 64}, {"pretrain.epochs": 75}, larger],
+        },
     ]
     planned = surveyed(study(phases=phases, final={"refit": False, "test": False}))
-    cost = cost_of(planned, store({"pretrain": [1.0], "finetune": [0.0]}))
-    assert (cost.low_seconds, cost.high_seconds) == (3.0, 3.0)
-    phases[1] = {"name": "second", "points": [{"pretrain.epochs": 50, "finetune.epochs": 9}]}
-    phases[2] = {"name": "third", "points": [{"pretrain.hidden_size": 64, "finetune.epochs": 8}]}
-    narrow = surveyed(study(phases=phases, final={"refit": False, "test": False}))
-    assert cost_of(narrow, store({"pretrain": [1.0], "finetune": [0.0]})).high_seconds == 2.0
+    cost = cost_of(planned, store({"pretrain": [100.0], "finetune": [1.0]}))
+    assert (cost.low_seconds, cost.high_seconds) == (3 * 100.0 + 4, 4 * 100.0 + 4)
 
 
 @pytest.mark.parametrize(

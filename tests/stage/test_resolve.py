@@ -24,7 +24,7 @@ class Data(BaseModel):
         return part
 
 def stage(name, reads=(), **given):
-    return Stage(**{"name": name, "params": P, "function": "toy:run", "reads": reads, **given})
+    return Stage(**{"name": name, "params": P, "function": f"{__name__}:run", "reads": reads, **given})
 
 def run(ctx, params):
     return {"score": params.width}

@@ -195,7 +195,7 @@ def test_what_a_workload_imports_from_beside_itself_counts(tmp_path: Path) -> No
     put(tmp_path / "far/part.py", "value = 1\n")
     put(tmp_path / "numpy/notes.py", "a folder that only looks like a package\n")
     put(tmp_path / "unrelated.py", "value = 1\n")
-    covered = covered_files("alone", (), [str(tmp_path)])
+    covered = covered_files(["alone"], [str(tmp_path)])
     assert set(covered) == {"alone.py", "near.py", "nearer.py", "far.part.py"}
     before = code_fingerprint("alone", (), [str(tmp_path)])
     put(tmp_path / "nearer.py", "value = 2\n")

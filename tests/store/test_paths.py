@@ -23,7 +23,7 @@ def test_an_attempt_has_a_folder_that_none_has_used(
     for name in existing:
         (phase.attempts / name).mkdir(parents=True)
     assert phase.new_attempt() == phase.attempts / expected
-    assert not phase.new_attempt().exists()
+    assert list(phase.new_attempt().iterdir()) == []
 
 
 def test_studies_are_the_folders_that_hold_one(tmp_path: Path) -> None:

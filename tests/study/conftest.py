@@ -47,9 +47,9 @@ class Data(BaseModel):
 
 
 STAGES = (
-    Stage(name="pretrain", params=Pretrain, function="toy:run", reads=("unlabeled",)),
-    Stage(name="fit", params=Fit, function="toy:run", reads=("train",)),
-    Stage(name="test", params=Test, function="toy:run", reads=("test",)),
+    Stage(name="pretrain", params=Pretrain, function=f"{__name__}:run", reads=("unlabeled",)),
+    Stage(name="fit", params=Fit, function=f"{__name__}:run", reads=("train",)),
+    Stage(name="test", params=Test, function=f"{__name__}:run", reads=("test",)),
 )
 
 

@@ -145,7 +145,7 @@ def test_invalid_text(tmp_path: Path) -> None:
 def test_an_oversized_file_is_not_read(tmp_path: Path) -> None:
     largest = b"#" * LARGEST_BYTES
     assert problems(tmp_path, largest + b"#") == (
-        f"{tmp_path / 's.yaml'}: a study file must be at most 1000000 bytes, but is 1000001",
+        f"{tmp_path / 's.yaml'}: a study file must be at most 300000 bytes, but is 300001",
     )
     assert "must be a mapping" in problems(tmp_path, largest)[0]
 

@@ -33,6 +33,7 @@ class Progress:
         self._had_started = self._paths.study.exists()
         self._console = Console(highlight=False, soft_wrap=True)
         self._has_opened = False
+        self._phase_name = ""
         self._missing = 0
         self._ended = 0
         self.num_ended = 0
@@ -43,8 +44,7 @@ class Progress:
         if isinstance(event, PhaseStarted):
             self._phase(event)
         elif isinstance(event, WaveStarted):
-            self._open()
-            self._missing = max(self._missing, self._ended + event.runs)
+            self._wave(event)
         elif isinstance(event, RunDone):
             self._line(f"done    {self._counter()} {event.label}{self._result(event)}")
         elif isinstance(event, RunFailed):
@@ -57,11 +57,17 @@ class Progress:
     def _phase(self, event: PhaseStarted) -> None:
         if event.missing:
             self._open()
-        self._missing, self._ended = event.missing, 0
+        self._phase_name, self._missing, self._ended = event.phase, event.missing, 0
         trials = f"{event.trials} trial" + ("" if event.trials == 1 else "s")
         shared = ", ".join(_shared(stage) for stage in event.sharing)
         todo = f"{event.missing} to execute" if event.missing else "all stored"
         self._line(f"phase {event.position} {event.phase}: {trials}; {shared}; {todo}")
+
+    def _wave(self, event: WaveStarted) -> None:
+        self._open()
+        if event.phase != self._phase_name:  # the final, or one trial alone, starts no phase
+            self._phase_name, self._missing, self._ended = event.phase, 0, 0
+        self._missing = max(self._missing, self._ended + event.runs)
 
     def _open(self) -> None:
         if self._has_opened:

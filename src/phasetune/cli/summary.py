@@ -16,6 +16,7 @@ from phasetune.cli.progress import Progress
 from phasetune.errors import StoreError
 from phasetune.report.analysis import print_phase_table
 from phasetune.report.document import chosen_studies, kept_study, report_document
+from phasetune.report.results import trial_results
 from phasetune.run.executor import Account, FailedRun
 from phasetune.select.words import decision_sentences, value_text
 from phasetune.store.paths import ResultsPaths, StudyPaths
@@ -103,7 +104,7 @@ def print_trial(document: Mapping[str, Any], account: Account, study: Study, res
     for name, summary in document["metrics"].items():
         console.print(f"  {name} = {value_text(summary)}", markup=False)
     _print_failures(console, account.failures)
-    path = ResultsPaths(results).study(study.name).trial(document["name"]) / "results.json"
+    path = trial_results(ResultsPaths(results).study(study.name), document["name"])
     console.print(f"Results: {path}", markup=False, soft_wrap=True)
 
 

@@ -69,6 +69,17 @@ class Planner:
             baseline=self._baseline(phase, trials, carried),
         )
 
+    def check(self) -> None:
+        """Plan all phases, as if the first point of each won, so that mistakes show at once.
+
+        Raises:
+            PlanError: as for `phase`.
+        """
+        carried = self.base_settings()
+        for index in range(len(self.study.phases)):
+            carried = self.phase(index, carried).trials[0].settings
+        self.final(carried)
+
     def final(self, winner: Settings) -> Trial | None:
         """The last winner, refitted on all training data and tested once; None if neither."""
         final = self.study.final
@@ -140,6 +151,7 @@ class Planner:
             raise PlanError(
                 f"phases.{phase.name}.trial_name: {name!r} is the baseline's name; use another"
             )
+        self._refuse_taken_names(phase, [name])
         return self._trial(name, phase.name, Point(params=dict(params)), settings)
 
     def _baseline_settings(self, around: Settings, params: Mapping[str, Any]) -> Settings:

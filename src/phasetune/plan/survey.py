@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from phasetune.plan.planner import Planner, count_points
 from phasetune.plan.share import distinct_runs
@@ -80,19 +81,41 @@ Winner = tuple[str, Settings]
 Decided = Callable[[PhasePlan], Winner | None]
 
 
+class _Planned:
+    """A phase planned around one way in, counted once however many ways go through it."""
+
+    def __init__(self, plan: PhasePlan) -> None:
+        self.plan = plan
+        self.runs = {run.key: run for run in distinct_runs(plan.all_trials)}
+        self.asked = _asked(plan.all_trials)
+        self.settings = {canonical_json(trial.settings) for trial in plan.all_trials}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Way:
-    """One combination of winners: the phases' plans, the winners known, and the final trial."""
+    """One combination of winners: the phases, the winners known, and the final trial."""
 
-    plans: tuple[PhasePlan, ...]
+    phases: tuple[_Planned, ...]
     winners: tuple[str | None, ...]
     final: Trial | None
 
-    def trials(self) -> Iterator[Trial]:
-        for plan in self.plans:
-            yield from plan.all_trials
-        if self.final is not None:
-            yield self.final
+    @cached_property
+    def new(self) -> list[list[Run]]:
+        """Per phase, and last for the final trial, the runs that nothing before has."""
+        final = distinct_runs([] if self.final is None else [self.final])
+        steps = [*(phase.runs for phase in self.phases), {run.key: run for run in final}]
+        return [
+            [run for key, run in step.items() if not any(key in before for before in steps[:i])]
+            for i, step in enumerate(steps)
+        ]
+
+    def asked(self) -> Counter[str]:
+        final = _asked([] if self.final is None else [self.final])
+        return sum((phase.asked for phase in self.phases), final)
+
+
+def _asked(trials: Iterable[Trial]) -> Counter[str]:
+    return Counter(run.stage for trial in trials for run in trial.runs)
 
 
 def survey(planner: Planner, *, decided: Decided, is_stored: Callable[[Run], bool]) -> StudySurvey:
@@ -105,11 +128,8 @@ def survey(planner: Planner, *, decided: Decided, is_stored: Callable[[Run], boo
     return StudySurvey(
         phases=tuple(_phase(ways, i, stored) for i in range(len(planner.study.phases))),
         stages=_stages(ways, stored),
-        trials=sum(len(plan.trials) for plan in ways[0].plans),
-        settings=Span.of(
-            len({canonical_json(t.settings) for plan in way.plans for t in plan.all_trials})
-            for way in ways
-        ),
+        trials=sum(len(phase.plan.trials) for phase in ways[0].phases),
+        settings=Span.of(len(set().union(*(p.settings for p in way.phases))) for way in ways),
         combinations=len(ways),
         is_exhaustive=is_exhaustive,
     )
@@ -141,17 +161,19 @@ def _most_ways(planner: Planner, decided: Decided, plan: PhasePlan) -> int:
 def _ways(
     planner: Planner, decided: Decided, plan: PhasePlan, is_exhaustive: bool
 ) -> Iterator[_Way]:
-    winner = decided(plan)
+    winner, planned = decided(plan), _Planned(plan)
     name = None if winner is None else winner[0]
     is_last = plan.index == len(planner.study.phases) - 1
     options = [winner[1]] if winner is not None else _options(planner, plan)
     if is_last:
-        yield _Way(plans=(plan,), winners=(name,), final=planner.final(options[0]))
+        yield _Way(phases=(planned,), winners=(name,), final=planner.final(options[0]))
         return
     for settings in options if is_exhaustive else options[:1]:
         following = planner.phase(plan.index + 1, settings)
         for rest in _ways(planner, decided, following, is_exhaustive):
-            yield _Way(plans=(plan, *rest.plans), winners=(name, *rest.winners), final=rest.final)
+            yield _Way(
+                phases=(planned, *rest.phases), winners=(name, *rest.winners), final=rest.final
+            )
 
 
 def _options(planner: Planner, plan: PhasePlan) -> list[Settings]:
@@ -160,43 +182,33 @@ def _options(planner: Planner, plan: PhasePlan) -> list[Settings]:
 
 
 def _phase(ways: Sequence[_Way], index: int, stored: _Remembered) -> PhaseSurvey:
-    plans = [way.plans[index] for way in ways]
-    plan = plans[0]
-    new = [_new_runs(way, index) for way in ways]
+    plans = [way.phases[index].plan for way in ways]
     winners = {way.winners[index] for way in ways}
     return PhaseSurvey(
-        name=plan.name,
-        trials=tuple(trial.name for trial in plan.trials),
-        has_extra_baseline=any(plan.all_trials != plan.trials for plan in plans),
-        replicates=len(plan.trials[0].replicates),
-        asked=Span.of(sum(len(trial.runs) for trial in plan.all_trials) for plan in plans),
-        new=Span.of(len(runs) for runs in new),
-        missing=Span.of(sum(not stored(run) for run in runs) for runs in new),
+        name=plans[0].name,
+        trials=tuple(trial.name for trial in plans[0].trials),
+        has_extra_baseline=any(len(plan.all_trials) > len(plan.trials) for plan in plans),
+        replicates=len(plans[0].trials[0].replicates),
+        asked=Span.of(way.phases[index].asked.total() for way in ways),
+        new=Span.of(len(way.new[index]) for way in ways),
+        missing=Span.of(sum(not stored(run) for run in way.new[index]) for way in ways),
         winner=winners.pop() if len(winners) == 1 else None,
     )
 
 
-def _new_runs(way: _Way, index: int) -> list[Run]:
-    before = {
-        run.key for plan in way.plans[:index] for trial in plan.all_trials for run in trial.runs
-    }
-    runs = distinct_runs(way.plans[index].all_trials)
-    return [run for run in runs if run.key not in before]
-
-
 def _stages(ways: Sequence[_Way], stored: _Remembered) -> tuple[StageSurvey, ...]:
-    per_way = [distinct_runs(way.trials()) for way in ways]
-    asked = [Counter(run.stage for trial in way.trials() for run in trial.runs) for way in ways]
-    functions = {run.stage: run.function for run in per_way[0]}
+    distinct = [[run for runs in way.new for run in runs] for way in ways]
+    missing = [Counter(run.stage for run in runs if not stored(run)) for runs in distinct]
+    counts = [Counter(run.stage for run in runs) for runs in distinct]
+    asked = [way.asked() for way in ways]
+    functions = {run.stage: run.function for run in distinct[0]}
     return tuple(
         StageSurvey(
             stage=stage,
             function=function,
-            asked=Span.of(counts[stage] for counts in asked),
-            distinct=Span.of(sum(run.stage == stage for run in runs) for runs in per_way),
-            missing=Span.of(
-                sum(run.stage == stage and not stored(run) for run in runs) for runs in per_way
-            ),
+            asked=Span.of(found[stage] for found in asked),
+            distinct=Span.of(found[stage] for found in counts),
+            missing=Span.of(found[stage] for found in missing),
         )
         for stage, function in functions.items()
     )

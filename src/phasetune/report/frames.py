@@ -168,7 +168,8 @@ def _steps(
         "key": run["key"],
     }
     for row in [] if artifact is None else artifact.history():
-        yield {**about, **row, "step": int(row["step"])}
+        metrics = {name: value for name, value in row.items() if name != "step"}
+        yield {**about, "step": int(row["step"]), **metrics}
 
 
 def _artifact(store: ArtifactStore, run: Mapping[str, Any]) -> Artifact | None:

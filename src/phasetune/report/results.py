@@ -1,6 +1,7 @@
 """A folder per trial by its name, for people: `trials/<name>/results.json`."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from phasetune.errors import StoreError
@@ -11,6 +12,11 @@ from phasetune.store.documents import read_document, write_document
 from phasetune.store.paths import ResultsPaths, StudyPaths
 
 SCHEMA = 1
+
+
+def trial_results(study: StudyPaths, name: str) -> Path:
+    """Where the results of a trial are."""
+    return study.trial(name) / "results.json"
 
 
 def write_phase_results(results: ResultsPaths, study: StudyPaths, phase: str) -> None:
@@ -52,7 +58,7 @@ def write_trial_results(
         "metrics": {name: summary_record(found) for name, found in summaries(score).items()},
         "replicates": replicates,
     }
-    write_document(study.trial(trial["name"]) / "results.json", document)
+    write_document(trial_results(study, trial["name"]), document)
     return document
 
 

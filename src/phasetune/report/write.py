@@ -8,7 +8,7 @@ from typing import Any
 
 from phasetune.report.analysis import analysis_text
 from phasetune.report.document import kept_study, report_document
-from phasetune.report.results import write_phase_results
+from phasetune.report.results import trial_results, write_phase_results
 from phasetune.store.documents import document_text, write_document
 from phasetune.store.durable import write_text
 from phasetune.store.paths import ResultsPaths, StudyPaths
@@ -19,7 +19,7 @@ def write_report(results: ResultsPaths, study: StudyPaths, *, has_new_runs: bool
     """Bring everything up to date; returns the canonical report."""
     report = report_document(study)
     phases = [record["phase"] for record in report["phases"]]
-    if not has_new_runs and _says_already(study, report) and _has_all_views(study, phases):
+    if not has_new_runs and _says_already(study, report) and _has_all_views(study, report):
         return report
     for phase in phases:
         write_phase_results(results, study, phase)
@@ -37,10 +37,12 @@ def _says_already(study: StudyPaths, report: dict[str, Any]) -> bool:
         return False
 
 
-def _has_all_views(study: StudyPaths, phases: list[str]) -> bool:
-    views = [study.analysis]
-    for phase in phases:
-        views += [study.phase(phase).trials, study.phase(phase).history]
+def _has_all_views(study: StudyPaths, report: dict[str, Any]) -> bool:
+    views = [study.analysis, *([study.best] if report["final_recommendation"] else [])]
+    for record in report["phases"]:
+        phase = study.phase(record["phase"])
+        views += [phase.trials, phase.history]
+        views += [trial_results(study, trial["name"]) for trial in record["trials"]]
     return all(view.exists() for view in views)
 
 

@@ -14,11 +14,12 @@ from phasetune.run.checkpoints import SEAL
 from phasetune.run.events import Listener, RunDone, RunFailed, RunReported, RunStarted
 from phasetune.run.execute import execute
 from phasetune.run.interrupt import StopSwitch
-from phasetune.run.machine import compute_capabilities, device_for
+from phasetune.run.machine import device_of_this_process
 from phasetune.run.request import RunRequest
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.durable import commit, discard
 from phasetune.store.failures import FailureStore
+from phasetune.study.schema import Study
 
 
 class Backend(Protocol):
@@ -44,6 +45,9 @@ class InProcessBackend:
 
     name = "in-process"
 
+    def __init__(self, study: Study) -> None:
+        self._device = device_of_this_process(study.resources_per_trial)
+
     def __enter__(self) -> Self:
         return self
 
@@ -57,12 +61,7 @@ class InProcessBackend:
             listener.notify(RunStarted(label=request.label))
             channel = _FileChannel(request=request, listener=listener, stop=stop)
             with stop.bounded():
-                execute(
-                    request,
-                    channel,
-                    device=device_for(len(compute_capabilities())),
-                    has_watchdog=False,
-                )
+                execute(request, channel, device=self._device, has_watchdog=False)
             announce(request, listener)
         stop.raise_if_asked()
 

@@ -6,7 +6,7 @@ in-process backend, may be killed in the middle: what does not match its seal is
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ def seal(
     folder: Path,
     *,
     key: str,
+    environment: Mapping[str, Any],
     step: int,
     history: Sequence[dict[str, float]],
     elapsed_seconds: float,
@@ -45,6 +46,7 @@ def seal(
     (folder / SEAL).unlink(missing_ok=True)
     content = {
         "key": key,
+        "environment": environment,
         "step": step,
         "history": list(history),
         "elapsed_seconds": elapsed_seconds,
@@ -57,9 +59,14 @@ def seal(
     write_text(folder / SEAL, document_text({**content, "digest": _digest(content)}))
 
 
-def newest_checkpoint(folders: Sequence[Path], *, key: str) -> SealedCheckpoint | None:
-    """The verified checkpoint of a run with the highest step, or None."""
-    seals = [(folder, _read_seal(folder, key)) for folder in folders]
+def newest_checkpoint(
+    folders: Sequence[Path], *, key: str, environment: Mapping[str, Any]
+) -> SealedCheckpoint | None:
+    """The verified checkpoint of a run with the highest step, or None.
+
+    One of another environment class does not count: the artifact would be of neither.
+    """
+    seals = [(folder, _read_seal(folder, key, environment)) for folder in folders]
     found = [(folder, content) for folder, content in seals if content is not None]
     for folder, content in sorted(found, key=lambda item: (-item[1]["step"], str(item[0]))):
         if _matches(folder, content["files"]):
@@ -78,11 +85,12 @@ def _digest(content: dict[str, Any]) -> str:
     return digest(json.loads(document_text(content)))
 
 
-def _read_seal(folder: Path, key: str) -> dict[str, Any] | None:
+def _read_seal(folder: Path, key: str, environment: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         content = json.loads((folder / SEAL).read_bytes())
         claimed = content.pop("digest")
         intact = claimed == _digest(content) and content["key"] == key
+        intact = intact and content["environment"] == environment
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
     return content if intact else None

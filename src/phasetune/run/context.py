@@ -77,6 +77,7 @@ class RunContext:
     output: Path
     resumed: Path | None
     key: str
+    environment: Mapping[str, Any]
     channel: Channel
     watchdog: Watchdog
     saw_stop: bool = False
@@ -110,7 +111,10 @@ class RunContext:
         """
         if isinstance(step, bool) or not isinstance(step, int):
             raise StageError(f"report: step must be a whole number, but is {step!r}")
-        self._rows[step] = {**checked_metrics(metrics, source="report"), "step": step}
+        checked = checked_metrics(metrics, source="report")
+        if "step" in checked:
+            raise StageError("report: no metric can be named 'step'; give the step as step=...")
+        self._rows[step] = {**checked, "step": step}
         self.watchdog.rearm()
         if checkpoint is not None:
             self._seal(checkpoint, step)
@@ -130,6 +134,7 @@ class RunContext:
         seal(
             checkpoint,
             key=self.key,
+            environment=self.environment,
             step=step,
             history=self.history,
             elapsed_seconds=self.elapsed_seconds,

@@ -22,10 +22,13 @@ from phasetune.run.executor import Account, Executor
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.records import (
     final_record,
+    fitting_decision,
+    follows,
     keep_decision,
     plan_record,
     publish_model,
     record_invocation,
+    retire_decisions,
     standing_decision,
 )
 from phasetune.run.request import RunState
@@ -36,6 +39,7 @@ from phasetune.store.documents import write_document
 from phasetune.store.paths import ResultsPaths
 from phasetune.study.load import LoadedStudy
 from phasetune.study.parameters import Settings
+from phasetune.study.problems import suggestion
 from phasetune.study.schema import FINAL
 
 T = TypeVar("T")
@@ -55,7 +59,6 @@ class StudyResult:
     """What a study came to: decisions by phase, the final record, and what was done for it."""
 
     account: Account
-    had_started: bool
     decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
     final: dict[str, Any] | None = None
 
@@ -86,6 +89,7 @@ class Driver:
         self._listener = listener
         self._stop = stop
         self._only_phase = options.phase
+        self._retired: set[str] = set()
         self._executor = Executor(
             loaded,
             results=self._paths.root,
@@ -96,9 +100,7 @@ class Driver:
             strict_environment=options.strict_environment,
         )
         self._ledger = self._executor.ledger
-        self._result = StudyResult(
-            account=self._executor.account, had_started=self._study_paths.study.exists()
-        )
+        self._result = StudyResult(account=self._executor.account)
 
     def run(self) -> StudyResult:
         """Run what is not done.
@@ -122,23 +124,27 @@ class Driver:
 
     def _recorded(self, work: Callable[[Planner], T]) -> T:
         started = datetime.now(UTC)
-        with remembered_digests(self._paths.digests, fresh=True):
+        with remembered_digests(self._paths.digests, fresh=True) as memory:
             state = data_state(self._loaded)
         if not state.is_known:
             raise StudyError(state.problems)
+        planner = Planner(self._loaded, state.fingerprints)
+        planner.check()
         try:
-            with self._stop.listening(), self._executor:
-                return work(Planner(self._loaded, state.fingerprints))
+            with self._executor:
+                return work(planner)
         finally:
             self._record(started, state)
+            memory.keep()
 
     def _record(self, started: datetime, state: DataState) -> None:
-        if self._result.account.executed:
+        account = self._result.account
+        if account.has_news:
             record_invocation(
                 self._study_paths.provenance,
                 started=started,
                 backend=self._backend.name,
-                executed=self._result.account.executed,
+                executed=account.executed,
                 code=self._loaded.workload.code,
                 data=state.fingerprints,
             )
@@ -167,13 +173,14 @@ class Driver:
                 return trial
             known += [trial.name for trial in plan.all_trials]
             carried = self._earlier_winner(plan)
-        raise StudyError(f"there is no trial {name!r} in the study; known: {', '.join(known)}")
+        raise StudyError(f"there is no trial {name!r} in the study{suggestion(name, known)}")
 
     def _earlier_winner(self, plan: PhasePlan) -> Settings:
         """What a phase that is not run now hands on: its decision's, or else what came into it."""
         record = self._standing(plan)
         if record is None or not carries(record):
-            message = f"phase {plan.name}: has no decision, so its parameters stay as they came in"
+            decided = "no decision" if record is None else "no winner"
+            message = f"phase {plan.name}: has {decided}, so its parameters stay as they came in"
             self._listener.notify(Noticed(message=message))
             return plan.carried
         self._result.decisions[plan.name] = record
@@ -200,19 +207,39 @@ class Driver:
                 missing=sum(state is RunState.PENDING for state in states.values()),
             )
         )
+        if self._is_outdated(plan):
+            self._retire(plan.index)
         self._executor.execute(plan.name, plan.all_trials)
         self._stop.raise_if_asked()
         return self._decide(plan)
+
+    def _is_outdated(self, plan: PhasePlan) -> bool:
+        """Whether there is a decision, but of another plan."""
+        paths, rule = self._study_paths.phase(plan.name), Rule.of(self._study)
+        return paths.decision.exists() and fitting_decision(paths, plan, rule) is None
+
+    def _retire(self, first: int) -> None:
+        """Put away the decisions from a phase on, and the report: they are of another study now."""
+        names = [phase.name for phase in self._study.phases[first:]]
+        self._retired |= set(retire_decisions(self._study_paths, names))
 
     def _decide(self, plan: PhasePlan) -> dict[str, Any]:
         self._executor.keep_study()
         record = phase_decision(plan, Rule.of(self._study), self._ledger)
         paths = self._study_paths.phase(plan.name)
         write_document(paths.plan, plan_record(plan))
-        again = keep_decision(paths, record)
+        self._result.account.decided += standing_decision(paths, record["inputs"]) is None
+        again = keep_decision(paths, record) or plan.name in self._retired
+        self._retire_what_does_not_follow(plan, record)
         self._result.decisions[plan.name] = record
         self._listener.notify(PhaseDecided(record=record, again=again))
         return record
+
+    def _retire_what_does_not_follow(self, plan: PhasePlan, record: dict[str, Any]) -> None:
+        if plan.index + 1 < len(self._study.phases):
+            following = self._study_paths.phase(self._study.phases[plan.index + 1].name)
+            if not follows(following, record):
+                self._retire(plan.index + 1)
 
     def _run_final(self, planner: Planner, carried: Settings) -> None:
         trial = planner.final(carried)

@@ -4,18 +4,23 @@ Whatever the workload raises becomes a record; only the death of the process is 
 backend. What the runner itself can't do (a full disk, a study changed under its feet) flies.
 """
 
-import gc
-import os
 import socket
 import traceback
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from phasetune.errors import StageError
+from phasetune.errors import StageError, StoreError
 from phasetune.run.checkpoints import newest_checkpoint
 from phasetune.run.context import Channel, RunContext, RunStopped, Watchdog, checked_metrics
-from phasetune.run.machine import limited_threads, resolved_precision, seed_everything
+from phasetune.run.machine import (
+    clean_up,
+    limited_threads,
+    load_generators,
+    resolved_precision,
+    seed_everything,
+)
 from phasetune.run.request import RunRequest, RunState, WorkloadRequest
 from phasetune.stage.canonical import canonical_json
 from phasetune.stage.resolve import ResolvedWorkload, resolve_function, resolve_workload
@@ -35,26 +40,32 @@ def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog:
         ended early because the driver asked.
 
     Raises:
-        StoreError: the artifact or the record can't be written.
+        StoreError: the artifact or the record can't be written, the parent's artifact is not what
+            was published, or the sources are not those that the study was planned with.
     """
     run, store = request.run, ArtifactStore(request.paths.store)
     if store.get(run.stage, run.key) is not None:
         return RunState.DONE
-    watchdog = Watchdog(request.stall_timeout_seconds if has_watchdog else None, request.stall_file)
+    workload = _workload(request.workload)
+    draft_name = f"{request.attempt.name}-{uuid.uuid4().hex[:8]}"
     started = datetime.now(UTC)
-    with store.draft(run.stage, run.key, f"{request.attempt.name}-{os.getpid()}") as draft:
+    with (
+        limited_threads(request.workload.numerics.threads),
+        store.draft(run.stage, run.key, draft_name) as draft,
+    ):
+        watchdog = Watchdog(
+            request.stall_timeout_seconds if has_watchdog else None, request.stall_file
+        )
+        context = _context(request, workload, draft, channel, device, watchdog)
         try:
-            with limited_threads(request.workload.numerics.threads):
-                workload = _workload(request.workload)
-                context = _context(request, workload, draft, channel, device, watchdog)
-                metrics = _call(request, workload, context)
+            metrics = _call(request, workload, context)
         except RunStopped:
             return RunState.STOPPED
         except (Exception, SystemExit) as error:
-            _record_failure(request, error)
+            _record_failure(request, context, error)
             return RunState.FAILED
         finally:
-            gc.collect()
+            clean_up(device)
         if metrics is None:
             return RunState.STOPPED
         _publish(request, store, draft, context, metrics, started)
@@ -70,22 +81,28 @@ def _context(
     watchdog: Watchdog,
 ) -> RunContext:
     run, numerics = request.run, request.workload.numerics
+    precision = resolved_precision(numerics.precision, device)
     context = RunContext(
         data=_data(request.workload, workload),
         seed=run.seed,
         fold=run.fold,
         device=device,
         threads=numerics.threads,
-        precision=resolved_precision(numerics.precision, device),
+        precision=precision,
         deterministic=numerics.deterministic,
         parent=_parent(request),
         output=draft / FILES,
         resumed=None,
         key=run.key,
+        environment=environment_class(device=device, precision=precision, threads=numerics.threads),
         channel=channel,
         watchdog=watchdog,
     )
-    checkpoint = newest_checkpoint(request.study_paths.checkpoints(run.stage, run.key), key=run.key)
+    checkpoint = newest_checkpoint(
+        request.study_paths.checkpoints(run.stage, run.key),
+        key=run.key,
+        environment=context.environment,
+    )
     if checkpoint is not None:
         context.go_on_from(checkpoint)
     return context
@@ -94,7 +111,7 @@ def _context(
 def _workload(request: WorkloadRequest) -> ResolvedWorkload:
     workload = resolve_workload(request.path, sources=request.sources, folders=request.folders)
     if workload.code != request.code:
-        raise StageError(
+        raise StoreError(
             f"the sources of {request.path!r} are others here than where the study was planned "
             f"({workload.code} instead of {request.code}); bring them in line and run again"
         )
@@ -116,7 +133,7 @@ def _parent(request: RunRequest) -> Path | None:
     store = ArtifactStore(request.paths.store)
     parent = store.get(request.parent_stage, request.run.parent)
     if parent is None:
-        raise StageError(f"the artifact {request.parent_stage}/{request.run.parent} is not there")
+        raise StoreError(f"the artifact {request.parent_stage}/{request.run.parent} is not there")
     parent.verify()
     return parent.files
 
@@ -128,12 +145,21 @@ def _call(
     stage = workload.stage(request.run.stage)
     params = typed_settings([stage], request.run.params)[stage.name]
     function = resolve_function(request.run.function)
+    load_generators(workload.imports)
     seed_everything(request.run.seed)
     with context.watchdog.watching():
         returned = function(context, params)
     if context.saw_stop:
         return None
+    _refuse_odd_files(context.output)
     return checked_metrics(returned, source=f"stage {stage.name!r}")
+
+
+def _refuse_odd_files(output: Path) -> None:
+    for path in output.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            name = path.relative_to(output)
+            raise StageError(f"output: {name} must be a plain file or folder, not a link or device")
 
 
 def _publish(
@@ -144,11 +170,9 @@ def _publish(
     metrics: dict[str, float],
     started: datetime,
 ) -> Artifact:
-    run, numerics = request.run, request.workload.numerics
+    run = request.run
     record = {
-        "environment": environment_class(
-            device=context.device, precision=context.precision, threads=numerics.threads
-        ),
+        "environment": context.environment,
         "run": {
             "params": dict(run.params),
             "seed": run.seed,
@@ -176,14 +200,25 @@ def _publish(
     )
 
 
-def _record_failure(request: RunRequest, error: BaseException) -> None:
-    message = traceback.format_exception_only(error)[-1].strip()
-    FailureStore(request.paths.store).put(
-        Failure(
-            stage=request.run.stage,
-            key=request.run.key,
-            cause="error",
-            message=" ".join(message.split())[:500],
-        ),
-        "".join(traceback.format_exception(error)),
+def _record_failure(request: RunRequest, context: RunContext, error: BaseException) -> None:
+    failure = Failure(
+        stage=request.run.stage,
+        key=request.run.key,
+        cause="error",
+        message=_message(error, request, context),
     )
+    trace = "".join(traceback.format_exception(error))
+    FailureStore(request.paths.store).put(failure, trace)
+
+
+def _message(error: BaseException, request: RunRequest, context: RunContext) -> str:
+    """One line, the same wherever and whenever the run failed: it becomes part of the report."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception as broken:  # a workload's own exception may not even print
+        text = f"(its message can't be shown: {type(broken).__name__})"
+    places = {context.output: "<output>", context.parent: "<parent>", request.results: "<results>"}
+    for path, name in places.items():
+        text = text if path is None else text.replace(str(path), name)
+    shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return shown[:500].encode(errors="backslashreplace").decode()

@@ -15,7 +15,7 @@ from phasetune.run.events import Listener, Noticed, WaveStarted
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.labels import run_label, run_points
 from phasetune.run.ledger import Ledger
-from phasetune.run.machine import compute_capabilities, device_for, resolved_precision
+from phasetune.run.machine import device_of_this_process, resolved_precision
 from phasetune.run.records import write_study
 from phasetune.run.request import RunRequest, RunState, WorkloadRequest
 from phasetune.store.failures import Failure
@@ -38,9 +38,16 @@ class Account:
     """What was executed now; how many runs trials asked for and how many distinct ones that is."""
 
     executed: list[dict[str, Any]] = field(default_factory=list)
+    has_new_failures: bool = False
+    decided: int = 0
     asked: int = 0
     distinct: set[str] = field(default_factory=set)
     failures: list[FailedRun] = field(default_factory=list)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether anything ran, failed or was decided now, not before."""
+        return bool(self.executed) or self.has_new_failures or self.decided > 0
 
 
 class Executor:
@@ -100,23 +107,30 @@ class Executor:
         runs = distinct_runs(trials)
         points, labels = run_points(trials), _labels(trials)
         while wave := self._next_wave(runs):
+            self._prepare()
             self._execute_wave(phase, self._requests(phase, wave, runs, labels, points))
         self.account.asked += sum(len(trial.runs) for trial in trials)
         self.account.distinct |= {run.key for run in runs}
         self._note_failures(runs, labels)
 
     def _environment(self) -> dict[str, Any]:
-        numerics, gpu = self._study.numerics, self._study.resources_per_trial.gpu
-        device = device_for(len(compute_capabilities()) if gpu is None else gpu)
+        numerics = self._study.numerics
+        device = device_of_this_process(self._study.resources_per_trial)
         precision = resolved_precision(numerics.precision, device)
         return environment_class(device=device, precision=precision, threads=numerics.threads)
 
     def _next_wave(self, runs: Sequence[Run]) -> tuple[Run, ...]:
-        states = self.ledger.states(runs)
-        pending = waves(
-            [run for run in runs if states[run.key] in (RunState.PENDING, RunState.DONE)],
-            lambda run: states[run.key] is RunState.DONE,
-        )
+        """What can run now; a parent that no longer is what was published comes first, anew."""
+        while True:
+            wave = self._first_wave(runs, self.ledger.states(runs))
+            needed = {run.parent for run in wave}
+            damaged = [r for r in runs if r.key in needed and not self.ledger.is_intact(r)]
+            if not damaged:
+                return wave
+
+    def _first_wave(self, runs: Sequence[Run], states: Mapping[str, RunState]) -> tuple[Run, ...]:
+        possible = [run for run in runs if states[run.key] in (RunState.PENDING, RunState.DONE)]
+        pending = waves(possible, lambda run: states[run.key] is RunState.DONE)
         return pending[0] if pending else ()
 
     def _requests(
@@ -158,9 +172,7 @@ class Executor:
 
     def _execute_wave(self, phase: str, requests: Sequence[RunRequest]) -> None:
         self._stop.raise_if_asked()
-        self._prepare()
         attempt = requests[0].attempt
-        attempt.mkdir(parents=True)
         self._listener.notify(
             WaveStarted(
                 phase=phase, runs=len(requests), backend=self._backend.name, attempt=attempt
@@ -193,6 +205,8 @@ class Executor:
 
     def _note_executed(self, requests: Sequence[RunRequest]) -> None:
         for request in requests:
+            failed = self.ledger.failure(request.run) is not None
+            self.account.has_new_failures = self.account.has_new_failures or failed
             artifact = self.ledger.artifact(request.run)
             if artifact is not None:
                 self.account.executed.append(

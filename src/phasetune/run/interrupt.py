@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 15.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Handler = Callable[[int, FrameType | None], object] | int | None
@@ -33,7 +33,7 @@ class StopSwitch:
         self.signum: int | None = None
         self._asked_at = 0.0
         self._grace_seconds = grace_seconds
-        self._is_listening = False
+        self._heard: list[signal.Signals] = []
         self._followers: list[Callable[[], None]] = []
 
     @property
@@ -80,22 +80,26 @@ class StopSwitch:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Within the block signals ask for an end; does nothing outside the main thread."""
+        """Within the block signals ask for an end; does nothing outside the main thread.
+
+        A signal that is ignored stays ignored, as `nohup` wants it.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {signum: signal.signal(signum, self._on_signal) for signum in SIGNALS}
-        self._is_listening = True
+        heard = [signum for signum in SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
+        before = {signum: signal.signal(signum, self._on_signal) for signum in heard}
+        self._heard = heard
         try:
             yield
         finally:
-            self._is_listening = False
+            self._heard = []
             for signum, handler in before.items():
                 signal.signal(signum, handler)
 
     def listen_again(self) -> None:
         """Take the signals back from a library that took them, as `ray.init` does with SIGTERM."""
-        for signum in SIGNALS if self._is_listening else ():
+        for signum in self._heard:
             signal.signal(signum, self._on_signal)
 
     @contextmanager

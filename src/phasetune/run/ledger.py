@@ -20,6 +20,7 @@ class Ledger:
         self.failures = FailureStore(paths.store)
         self._listener = listener
         self._seen: dict[str, Artifact] = {}
+        self._verified: set[str] = set()
 
     def artifact(self, run: Run) -> Artifact | None:
         """The run's artifact; a damaged one is set aside, and the run is to be done again."""
@@ -67,11 +68,28 @@ class Ledger:
                 del self._seen[run.key]
                 gone.add(run.key)
 
+    def is_intact(self, run: Run) -> bool:
+        """Whether every byte of a run's artifact is as published; else it is set aside."""
+        artifact = self.artifact(run)
+        if artifact is None or run.key in self._verified:
+            return artifact is not None
+        try:
+            artifact.verify()
+        except StoreError as error:
+            self._set_aside(run, error)
+            return False
+        self._verified.add(run.key)
+        return True
+
     def _intact(self, run: Run) -> Artifact | None:
         try:
             return self.artifacts.get(run.stage, run.key)
         except StoreError as error:
-            kept = self.artifacts.set_aside(run.stage, run.key, reason="damaged")
-            message = f"{error}; it was moved to {kept} and is computed again"
-            self._listener.notify(Noticed(message=message))
+            self._set_aside(run, error)
             return None
+
+    def _set_aside(self, run: Run, error: StoreError) -> None:
+        kept = self.artifacts.set_aside(run.stage, run.key, reason="damaged")
+        self._seen.pop(run.key, None)
+        message = f"{error}; it was moved to {kept} and is computed again"
+        self._listener.notify(Noticed(message=message))

@@ -1,12 +1,14 @@
 """What this machine offers a run: devices, precision, threads. Asked without importing torch."""
 
+import gc
+import importlib
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,6 +22,8 @@ _FIRST_BF16 = 8.0
 def compute_capabilities() -> tuple[float, ...]:
     """CUDA compute capability of each GPU that the installed torch can use; empty without one."""
     program = shutil.which("nvidia-smi")
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
+        return ()
     if program is None or not _torch_has_cuda():
         return ()
     try:
@@ -45,6 +49,11 @@ def _torch_has_cuda() -> bool:
 def device_for(granted_gpus: float) -> str:
     """`cuda` where GPUs were granted and exist, else `cpu`."""
     return "cuda" if granted_gpus > 0 and compute_capabilities() else "cpu"
+
+
+def device_of_this_process(asked: Resources) -> str:
+    """The device of runs in this process: `cuda` where there is one and the study allows it."""
+    return device_for(len(compute_capabilities()) if asked.gpu is None else asked.gpu)
 
 
 def resolved_precision(asked: str, device: str) -> str:
@@ -90,12 +99,30 @@ def _limit_torch(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
+def load_generators(imported: Collection[str]) -> None:
+    """Load the libraries with global generators that a workload imports anywhere.
+
+    One that a stage loads only after it was started would keep the seed of its own first import
+    in a fresh process, and another one in a process that is used again.
+    """
+    importlib.import_module("numpy")
+    if "torch" in imported:
+        with suppress(ImportError):
+            importlib.import_module("torch")
+
+
 def seed_everything(seed: int) -> None:
     """Seed the global generators of all loaded libraries, so that a run inherits nothing."""
     random.seed(seed)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(seed)
+    sys.modules["numpy"].random.seed(seed)
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(seed)
+
+
+def clean_up(device: str) -> None:
+    """Give back what a run leaves behind: garbage, and memory that torch keeps on a GPU."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and device == "cuda":
+        torch.cuda.empty_cache()

@@ -2,7 +2,7 @@
 
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.run.ledger import Ledger
 from phasetune.run.request import RunState
 from phasetune.run.scoring import environments, replicate_metrics, why_ineligible
-from phasetune.select.record import rule_record
+from phasetune.select.record import carries, rule_record
 from phasetune.select.verdict import Rule
 from phasetune.store.documents import read_document, write_document
-from phasetune.store.durable import discard, replacing, write_text
+from phasetune.store.durable import discard, make_folder, replacing, write_text
 from phasetune.store.paths import PhasePaths, StudyPaths
 from phasetune.store.provenance import command_line, git_state, software
 from phasetune.study.dump import study_yaml
@@ -28,7 +28,7 @@ _MOST_CHANGES = 12
 
 def write_study(study: Study, paths: StudyPaths) -> list[str]:
     """Keep the study as resolved; say what is different from what was kept before."""
-    paths.root.mkdir(parents=True, exist_ok=True)
+    make_folder(paths.root)
     text = study_yaml(study, beside=paths.root)
     changes = _changes(paths.study, study)
     if not paths.study.exists() or paths.study.read_text() != text:
@@ -110,12 +110,42 @@ def fitting_decision(paths: PhasePaths, plan: PhasePlan, rule: Rule) -> dict[str
     if record is None:
         return None
     keys = {trial.name: trial.key for trial in plan.all_trials}
+    decided = {trial.get("name"): trial.get("key") for trial in record.get("trials", ())}
     fits = (
         record.get("carried") == dict(plan.carried)
         and record.get("rule") == rule_record(rule)
-        and {trial["name"]: trial["key"] for trial in record["trials"]} == keys
+        and decided == keys
     )
     return record if fits else None
+
+
+def follows(paths: PhasePaths, before: Mapping[str, Any]) -> bool:
+    """Whether a phase has no decision, or one that was made around what the phase before decided.
+
+    A decision that can't be read does not follow from anything.
+    """
+    if not paths.decision.exists():
+        return True
+    record = _readable(paths.decision)
+    return carries(before) and record is not None and record.get("carried") == before["settings"]
+
+
+def retire_decisions(paths: StudyPaths, phases: Iterable[str]) -> list[str]:
+    """Move decisions aside, and remove the report made of them, which follows from what is kept.
+
+    Returns:
+        The phases that had one.
+    """
+    retired = []
+    for name in phases:
+        phase = paths.phase(name)
+        if phase.decision.exists():
+            inputs = str((_readable(phase.decision) or {}).get("inputs", "unreadable"))
+            phase.decision.replace(phase.old_decision(inputs))
+            retired.append(name)
+    for view in (paths.report, paths.analysis, paths.best, paths.final, paths.model):
+        discard(view)
+    return retired
 
 
 def keep_decision(paths: PhasePaths, record: Mapping[str, Any]) -> bool:
@@ -129,7 +159,7 @@ def keep_decision(paths: PhasePaths, record: Mapping[str, Any]) -> bool:
     if before is not None and replaces:
         write_document(paths.old_decision(str(before.get("inputs"))), before)
     if before is None and paths.decision.exists():
-        paths.decision.replace(paths.decision.with_name("decision-unreadable.json"))
+        paths.decision.replace(paths.old_decision("unreadable"))
     write_document(paths.decision, record)
     return replaces
 

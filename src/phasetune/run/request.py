@@ -19,6 +19,7 @@ class RunState(StrEnum):
     NOT_RUN = "not_run"
     PENDING = "pending"
     STOPPED = "stopped"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,5 +118,4 @@ class Workload(Protocol):
 
 
 CheckParameters = Callable[[Mapping[str, Any], Any], Iterable[str]]
-LoadModel = Callable[[Path], Predictor]
 StageFunction = Callable[[StageContext, Any], Mapping[str, float]]

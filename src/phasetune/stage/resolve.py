@@ -20,18 +20,22 @@ from phasetune.stage.contract import (
     Stage,
     StageFunction,
 )
-from phasetune.stage.sources import covered_files, files_digest, find_module
+from phasetune.stage.sources import covered_files, files_digest, find_module, imported_packages
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedWorkload:
-    """A workload that was found and follows the contract; `code` is its sources' fingerprint."""
+    """A workload that was found and follows the contract.
+
+    `code` is its sources' fingerprint, `imports` the top-level packages that these import anywhere.
+    """
 
     path: str
     stages: tuple[Stage, ...]
     data_type: type[BaseModel]
     code: str
     check: CheckParameters | None
+    imports: frozenset[str] = frozenset()
 
     def stage(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
@@ -77,13 +81,18 @@ def resolve_workload(
     """
     make_importable(folders)
     importlib.invalidate_caches()
-    files = covered_files(path, sources, folders)
-    code, tops = files_digest(files), {_top(name) for name in files}
-    if _fingerprints.get(path, code) != code or _any_from_elsewhere({path, *tops}, folders):
+    named = (path, *sources)
+    tops = {_top(name) for name in covered_files(named, folders)}
+    if _any_from_elsewhere({path, *tops}, folders):
         _forget(tops)
+    functions = [m for m in _function_modules(_import(path)) if find_module(m, folders)]
+    files = covered_files((*named, *functions), folders)
+    code = files_digest(files)
+    if _fingerprints.get(path, code) != code:
+        _forget({_top(name) for name in files})
     module = _import(path)
     _fingerprints[path] = code
-    problems = list(_contract_problems(path, module))
+    problems = [*_contract_problems(path, module), *_lost_functions(path, module, folders)]
     if problems:
         raise StudyError(problems)
     return ResolvedWorkload(
@@ -91,6 +100,7 @@ def resolve_workload(
         stages=tuple(module.STAGES),
         data_type=module.Data,
         code=code,
+        imports=imported_packages(files.values()),
         check=cast(CheckParameters | None, getattr(module, "check", None)),
     )
 
@@ -130,6 +140,21 @@ def _import(path: str) -> ModuleType:
         raise StudyError(
             f"module {path!r} can't be imported: {type(error).__name__}: {error}"
         ) from error
+
+
+def _function_modules(workload: ModuleType) -> Iterable[str]:
+    """The modules that the stages' functions are in: their import paths alone lead there."""
+    stages = getattr(workload, "STAGES", None)
+    for stage in stages if isinstance(stages, tuple | list) else ():
+        module = str(getattr(stage, "function", "")).partition(":")[0]
+        if all(part.isidentifier() for part in module.split(".")):
+            yield module
+
+
+def _lost_functions(path: str, workload: ModuleType, folders: Sequence[str]) -> Iterable[str]:
+    for module in dict.fromkeys(_function_modules(workload)):
+        if find_module(module, folders) is None:
+            yield f"workload {path!r}: a stage's function is in {module!r}, but there is no such module"
 
 
 def _top(file: str) -> str:

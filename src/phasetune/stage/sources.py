@@ -79,7 +79,7 @@ def code_fingerprint(workload: str, sources: Iterable[str], folders: Sequence[st
     Raises:
         StudyError: a module named by the study has no source file.
     """
-    return files_digest(covered_files(workload, sources, folders))
+    return files_digest(covered_files((workload, *sources), folders))
 
 
 def files_digest(files: Mapping[str, Path]) -> str:
@@ -91,14 +91,14 @@ def files_digest(files: Mapping[str, Path]) -> str:
     return hashed.hexdigest()[:DIGEST_LENGTH]
 
 
-def covered_files(workload: str, sources: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
-    """The source files that count, by a name that does not depend on where they lie.
+def covered_files(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
+    """The source files that count for these modules, by names that say nothing of their place.
 
     Raises:
         StudyError: a module named by the study has no source file.
     """
     files: dict[str, Path] = {}
-    pending, seen = [workload, *sources], set[str]()
+    pending, seen = list(modules), set[str]()
     while pending:
         package = _package_of(pending.pop(), folders)
         if package not in seen:
@@ -151,16 +151,27 @@ def _source_of(found: FoundModule) -> Path:
 
 def _imported(path: Path, folders: Sequence[str]) -> Iterable[str]:
     """The modules that a file imports from the study's folders, and the engine if it does."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return
-    for module, name in (pair for node in ast.walk(tree) for pair in _import_pairs(node)):
+    for module, name in _import_pairs_of(path):
         whole = f"{module}.{name}" if name else module
         if whole == ENGINE or whole.startswith(ENGINE + "."):
             yield ENGINE
         elif module.partition(".")[0] != "phasetune" and _is_beside(module, folders):
             yield whole if name and _is_beside(whole, folders) else module
+
+
+def imported_packages(files: Iterable[Path]) -> frozenset[str]:
+    """The top-level packages that source files import, at their top or inside functions."""
+    return frozenset(
+        module.partition(".")[0] for path in files for module, _ in _import_pairs_of(path)
+    )
+
+
+def _import_pairs_of(path: Path) -> list[tuple[str, str]]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return []
+    return [pair for node in ast.walk(tree) for pair in _import_pairs(node)]
 
 
 def _import_pairs(node: ast.AST) -> Iterable[tuple[str, str]]:

@@ -27,8 +27,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8 text."""
-    write_bytes(path, text.encode())
+    """`write_bytes` of UTF-8 text; what can't be encoded, such as odd file names, is escaped."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those around it.
+
+    Raises:
+        StoreError: it can't be made; the message says why.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the folder {path} can't be made: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from phasetune.errors import StoreError
+from phasetune.store.durable import make_folder
 from phasetune.study.schema import STORE
 
 
@@ -114,9 +116,24 @@ class PhasePaths:
         return self.root / "attempts"
 
     def new_attempt(self) -> Path:
-        """A folder that no attempt has used: reused ones would mix what they hold."""
-        numbers = [int(path.name) for path in self.attempts.glob("[0-9]*") if path.name.isdigit()]
-        return self.attempts / f"{max(numbers, default=0) + 1:04d}"
+        """Make a folder that no attempt has used: reused ones would mix what they hold.
+
+        Raises:
+            StoreError: it can't be made.
+        """
+        make_folder(self.attempts)
+        numbers = [int(p.name) for p in self.attempts.glob("[0-9]*") if p.name.isdecimal()]
+        number = max(numbers, default=0) + 1
+        while True:
+            path = self.attempts / f"{number:04d}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise StoreError(f"{path} can't be made: {error.strerror or error}") from error
+            else:
+                return path
 
 
 def run_folder(stage: str, key: str) -> str:

@@ -95,7 +95,12 @@ def _gives(params: Any, name: str) -> bool:
 
 
 def _varied_from_the_start(content: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Parameters that every point of the first phase sets: the base may lack them."""
+    """Parameters that every point of the first phase sets: the base may lack them.
+
+    Not where the base itself may be carried on (`if_infeasible: keep_carried`).
+    """
+    if content.get("if_infeasible") == "keep_carried":
+        return {}
     phases = content.get("phases")
     if not isinstance(phases, list | tuple) or not phases or not isinstance(phases[0], Mapping):
         return {}

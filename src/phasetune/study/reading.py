@@ -23,7 +23,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from phasetune.errors import StudyError
 
-LARGEST_BYTES = 1_000_000
+LARGEST_BYTES = 300_000
 DEEPEST = 20
 
 KeyPath = tuple[str | int, ...]

@@ -10,12 +10,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from phasetune.errors import StoreError
+from phasetune.errors import StoreError, StudyError
 from phasetune.run.events import Listener, RunFailed
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.machine import resources_per_run
 from phasetune.run.ray.session import Cluster, Terminal, cluster
-from phasetune.run.ray.trainable import KEY, STATE, execute_in_worker, flat_for_tune
+from phasetune.run.ray.trainable import (
+    KEY,
+    REASON,
+    STATE,
+    execute_in_worker,
+    flat_for_tune,
+)
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.failures import Failure, FailureStore
@@ -51,7 +57,8 @@ class RayBackend:
         """Execute the runs; after it each is in the store, has a failure, or was stopped.
 
         Raises:
-            StoreError: Tune and the store disagree about what a run came to.
+            StudyError: a run asks for more than any machine of the cluster has.
+            StoreError: the results can't be written, or Tune and the store disagree about a run.
         """
         with self._terminal.quietly():
             results = self._fit(list(wave), listener, stop)
@@ -99,7 +106,9 @@ class RayBackend:
             cpus=cpus,
             gpus=gpus,
         )
-        return {"cpu": asked.cpu or 1.0, "gpu": asked.gpu or 0.0}
+        wanted = {"cpu": asked.cpu or 1.0, "gpu": asked.gpu or 0.0}
+        _refuse_unavailable(wanted)
+        return wanted
 
     def _settle(
         self, wave: Sequence[RunRequest], results: Any, listener: Listener, stop: StopSwitch
@@ -111,6 +120,8 @@ class RayBackend:
             metrics = {} if result is None else result.metrics or {}
             if result is not None and result.error is not None:
                 self._record_death(request, result.error, listener)
+            elif metrics.get(STATE) == RunState.REFUSED:
+                raise StoreError(f"{request.label}: {metrics.get(REASON)}")
             elif metrics.get(STATE) == RunState.DONE:
                 _refuse_disagreement(request, metrics)
             elif metrics.get(STATE) is None and not stop.asked:
@@ -124,7 +135,10 @@ class RayBackend:
         tries = self._study.max_failures + 1
         if stalled:
             seconds = request.stall_timeout_seconds
-            message = f"nothing was reported for {seconds:g} s (stall_timeout_seconds)"
+            message = (
+                f"nothing was reported for {seconds:g} s; let it report, or raise "
+                "stall_timeout_seconds"
+            )
         else:
             last = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
             message = f"the worker died: {last[:300]}"
@@ -132,11 +146,28 @@ class RayBackend:
             stage=run.stage,
             key=run.key,
             cause="stalled" if stalled else "worker_died",
-            message=f"{message}; tried {tries} times",
+            message=f"{message}; tried {tries} time" + ("" if tries == 1 else "s"),
         )
         failures.put(failure, stalled or str(error))
         path = failures.traceback(run.stage, run.key)
         listener.notify(RunFailed(label=request.label, failure=failure, traceback=path))
+
+
+def _refuse_unavailable(wanted: dict[str, float]) -> None:
+    """Tune would wait for ever, in silence."""
+    import ray
+
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(
+        machine.get("CPU", 0.0) >= wanted["cpu"] and machine.get("GPU", 0.0) >= wanted["gpu"]
+        for machine in machines
+    ):
+        return
+    largest = ", ".join(f"{m.get('CPU', 0):g} CPU and {m.get('GPU', 0):g} GPU" for m in machines)
+    raise StudyError(
+        f"resources_per_trial: a run asks for {wanted['cpu']:g} CPU and {wanted['gpu']:g} GPU, but "
+        f"the machines have {largest}; ask for less"
+    )
 
 
 def _config(index: int, request: RunRequest) -> dict[str, Any]:

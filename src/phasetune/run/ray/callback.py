@@ -1,7 +1,6 @@
 """What Tune tells while a wave runs: passed on to the listener, and used to end a wave."""
 
 import contextlib
-import time
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -88,18 +87,19 @@ def _own_metrics(result: dict[str, Any]) -> dict[str, float]:
 
 
 class EndWhenStopped(Stopper):
-    """Ends the wave when somebody asked and the running runs have ended, or had their time."""
+    """Ends the wave when somebody asked and the runs of that moment have ended, or had their time.
 
-    _SETTLE_SECONDS = 1.0
+    Runs that start after that end at once by themselves and are not waited for.
+    """
 
     def __init__(self, callback: WaveCallback, stop: StopSwitch) -> None:
         self._callback: WaveCallback | None = callback
         self._stop: StopSwitch | None = stop
-        self._idle_since: float | None = None
+        self._waited_for: set[str] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """As for the callback: a restored Tuner has no driver to listen to."""
-        return {"_callback": None, "_stop": None, "_idle_since": None}
+        return {"_callback": None, "_stop": None, "_waited_for": None}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Never end a single run."""
@@ -110,8 +110,6 @@ class EndWhenStopped(Stopper):
         """Whether the wave ends now."""
         if self._stop is None or self._callback is None or not self._stop.asked:
             return False
-        if self._callback.running and not self._stop.overdue:
-            self._idle_since = None
-            return False
-        self._idle_since = self._idle_since or time.monotonic()
-        return self._stop.overdue or time.monotonic() - self._idle_since > self._SETTLE_SECONDS
+        if self._waited_for is None:
+            self._waited_for = set(self._callback.running)
+        return self._stop.overdue or not self._waited_for & self._callback.running

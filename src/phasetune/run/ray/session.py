@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from phasetune.errors import StudyError
+from phasetune.store.durable import make_folder
 
 AUTHENTICATION = "RAY_AUTH_MODE"
 ENVIRONMENT = {
@@ -30,11 +31,10 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What a Ray cluster has in all, and whether this process started it."""
+    """What a Ray cluster has in all."""
 
     cpus: float
     gpus: float
-    is_ours: bool
 
 
 @contextlib.contextmanager
@@ -56,9 +56,7 @@ def cluster(address: str | None) -> Iterator[Cluster]:
         try:
             _keep_token_to_ourselves()
             found = ray.cluster_resources()
-            yield Cluster(
-                cpus=found.get("CPU", 1.0), gpus=found.get("GPU", 0.0), is_ours=not was_connected
-            )
+            yield Cluster(cpus=found.get("CPU", 1.0), gpus=found.get("GPU", 0.0))
         finally:
             if not was_connected:
                 ray.shutdown()
@@ -116,7 +114,7 @@ class Terminal:
     @contextlib.contextmanager
     def quietly(self) -> Iterator[None]:
         """Within the block what is printed or logged by Ray goes to the log file."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._log.parent)
         self._streams = (sys.stdout, sys.stderr)
         with (
             self._log.open("a") as file,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from phasetune.errors import PhasetuneError
 from phasetune.run.execute import execute
 from phasetune.run.machine import device_for
 from phasetune.run.request import RunRequest, RunState
@@ -13,6 +14,7 @@ from phasetune.store.artifacts import ArtifactStore
 
 STATE = "run_state"
 KEY = "run_key"
+REASON = "run_reason"
 _POLL_SECONDS = 0.2
 TUNES_OWN = frozenset(
     {
@@ -20,7 +22,7 @@ TUNES_OWN = frozenset(
         "hostname", "iterations_since_restore", "node_ip", "pid",
         "should_checkpoint", "time_since_restore", "time_this_iter_s", "time_total_s",
         "timestamp", "timesteps_total", "training_iteration", "trial_id", "checkpoint_dir_name",
-        STATE, KEY,
+        STATE, KEY, REASON,
     }
 )  # fmt: skip
 
@@ -28,8 +30,8 @@ TUNES_OWN = frozenset(
 def execute_in_worker(config: Mapping[str, Any], requests: Sequence[RunRequest]) -> None:
     """The trainable: executes `requests[config["run"]["index"]]`.
 
-    It returns normally whatever the workload does; only the death of the worker, or results that
-    can't be written, are failures that Tune retries.
+    It returns normally whatever the workload does, and also where the runner itself can't go on:
+    then the driver is told why and ends. So only the death of the worker is a failure for Tune.
     """
     from ray import tune
 
@@ -39,7 +41,11 @@ def execute_in_worker(config: Mapping[str, Any], requests: Sequence[RunRequest])
     if channel.stop_asked():
         tune.report({STATE: str(RunState.STOPPED), KEY: request.run.key})
         return
-    state = execute(request, channel, device=device_for(_granted_gpus()), has_watchdog=True)
+    try:
+        state = execute(request, channel, device=device_for(_granted_gpus()), has_watchdog=True)
+    except PhasetuneError as error:
+        tune.report({STATE: str(RunState.REFUSED), KEY: request.run.key, REASON: str(error)})
+        return
     tune.report({**_final_metrics(request), STATE: str(state), KEY: request.run.key})
 
 
