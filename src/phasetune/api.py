@@ -142,7 +142,13 @@ def plan_study(
         return False
 
     found = survey(Planner(loaded, state.fingerprints), decided=decided, is_stored=is_stored)
-    return StudyPlan(study=loaded.study.name, survey=found, data=state, cost=cost_of(found, store))
+    return StudyPlan(
+        study=loaded.study.name,
+        survey=found,
+        data=state,
+        cost=cost_of(found, store),
+        warnings=loaded.study.warnings,
+    )
 
 
 def run_study(

@@ -309,8 +309,8 @@ def test_a_decision_over_mixed_environments_says_so_and_strictness_runs_the_othe
 
 def test_choosing_on_the_test_data_is_warned_about(run: Runner, scripted_study: StudyMaker) -> None:
     outcome = run(scripted_study(objective={"metric": "score", "on": "test"}))
-    assert "chosen on the test data" in outcome.report["warnings"][0]
-    assert "chosen on the test data" in outcome.paths.analysis.read_text()
+    assert "Winners are chosen on the test data" in outcome.report["warnings"][0]
+    assert "Winners are chosen on the test data" in outcome.paths.analysis.read_text()
 
 
 def test_the_final_model_is_there_and_its_test_counts_once(

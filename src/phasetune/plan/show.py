@@ -28,6 +28,7 @@ class StudyPlan:
     survey: StudySurvey
     data: DataState
     cost: Cost
+    warnings: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         """The plan as plain values."""
@@ -35,6 +36,7 @@ class StudyPlan:
             "schema": SCHEMA,
             "study": self.study,
             "keys_known": self.data.is_known,
+            "warnings": list(self.warnings),
             "data_problems": list(self.data.problems),
             **asdict(self.survey),
             "cost": asdict(self.cost),

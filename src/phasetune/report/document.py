@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phasetune.errors import StoreError
+from pydantic import ValidationError
+
+from phasetune.errors import StoreError, StudyError
 from phasetune.select.record import carried_settings, carries
 from phasetune.store.documents import read_document
 from phasetune.store.paths import ResultsPaths, StudyPaths
@@ -53,28 +55,35 @@ def kept_study(paths: StudyPaths) -> Study:
     """The study as it was last run.
 
     Raises:
-        StoreError: there is none below this folder.
+        StoreError: there is none below this folder, or it is not what was written.
     """
     if not paths.study.exists():
         raise StoreError(f"{paths.root} holds no study; results are made by `phasetune run`")
-    content = read_yaml(paths.study).content
-    folders = [str((paths.root / entry).resolve()) for entry in content.get("import_from", ())]
-    return Study.model_validate({**content, "import_from": folders})
+    try:
+        content = read_yaml(paths.study).content
+        folders = [str((paths.root / entry).resolve()) for entry in content.get("import_from", ())]
+        return Study.model_validate({**content, "import_from": folders})
+    except (StudyError, ValidationError, TypeError) as error:
+        raise StoreError(
+            f"{paths.study} is not what `phasetune run` wrote; run the study again"
+        ) from error
 
 
 def standing_decisions(study: Study, paths: StudyPaths) -> list[dict[str, Any]]:
-    """The decisions in order, up to the first phase that has none following from the one before."""
-    decisions: list[dict[str, Any]] = []
-    for phase in study.phases:
-        record = read_document(paths.phase(phase.name).decision)
-        if record is None or (decisions and not _follows(decisions[-1], record)):
-            break
-        decisions.append(record)
+    """The decisions there are, in order; those that no longer hold were put away by the driver.
+
+    Raises:
+        StoreError: a decision can't be read.
+    """
+    found = [read_document(paths.phase(phase.name).decision) for phase in study.phases]
+    decisions = [record for record in found if record is not None]
+    for record in decisions:
+        if not {"phase", "outcome", "settings", "trials", "environments"} <= set(record):
+            raise StoreError(
+                f"{paths.root}: a phase's decision.json is not what was written; move it away and "
+                "run again"
+            )
     return decisions
-
-
-def _follows(before: dict[str, Any], record: dict[str, Any]) -> bool:
-    return carries(before) and dict(carried_settings(before)) == record["carried"]
 
 
 def report_document(paths: StudyPaths) -> dict[str, Any]:
@@ -102,7 +111,8 @@ def report_document(paths: StudyPaths) -> dict[str, Any]:
 def _standing_final(
     study: Study, decisions: Sequence[dict[str, Any]], path: Path
 ) -> dict[str, Any] | None:
-    if len(decisions) < len(study.phases) or not carries(decisions[-1]):
+    is_asked = study.final.refit or study.final.test
+    if not is_asked or len(decisions) < len(study.phases) or not carries(decisions[-1]):
         return None
     final = read_document(path)
     is_of_these = final is not None and final["settings"] == carried_settings(decisions[-1])
@@ -127,12 +137,7 @@ def _recommendation(
 
 
 def _warnings(study: Study, decisions: Sequence[dict[str, Any]]) -> list[str]:
-    found = []
-    if study.objective.on == "test":
-        found.append(
-            "Winners were chosen on the test data (objective.on: test), so their scores there are "
-            "optimistic; use validation to choose."
-        )
+    found = list(study.warnings)
     if any(len(decision["environments"]) > 1 for decision in decisions):
         found.append("Trials of one phase were computed in different environment classes.")
     return found

@@ -154,7 +154,7 @@ def _function_modules(workload: ModuleType) -> Iterable[str]:
 def _lost_functions(path: str, workload: ModuleType, folders: Sequence[str]) -> Iterable[str]:
     for module in dict.fromkeys(_function_modules(workload)):
         if find_module(module, folders) is None:
-            yield f"workload {path!r}: a stage's function is in {module!r}, but there is no such module"
+            yield f"workload {path!r}: there is no module {module!r} for its stages' functions"
 
 
 def _top(file: str) -> str:

@@ -221,6 +221,16 @@ class Study(_Closed):
         return tuple(parse_constraint(text) for text in self.constraints)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed, but should be known wherever the study's results are shown."""
+        if self.objective.on == "validation":
+            return ()
+        return (
+            "Winners are chosen on the test data (objective.on: test), so their scores there are "
+            "optimistic; use validation to choose.",
+        )
+
+    @property
     def needs_baseline(self) -> bool:
         """Whether the baseline is evaluated even where no point equals it."""
         return self.baseline is not None or any(rule.is_relative for rule in self.rules)
