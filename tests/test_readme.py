@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import TESTS
 from typer.testing import CliRunner
+
+from conftest import TESTS
 
 ROOT = TESTS.parent
 README = (ROOT / "README.md").read_text()

@@ -20,9 +20,13 @@ def test_each_problem_is_a_line_and_the_exit_code_is_two(
     assert capsys.readouterr().err == "error: one is wrong\nerror: two is wrong\n"
 
 
-def test_with_debug_errors_fly() -> None:
-    with pytest.raises(StoreError), guarded(debug=True):
+def test_with_debug_the_traceback_is_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as left, guarded(debug=True):
         raise StoreError("wrong")
+    assert left.value.exit_code == 2
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert said.endswith("error: wrong\n")
 
 
 @pytest.mark.parametrize("debug", [True, False])

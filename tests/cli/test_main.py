@@ -13,7 +13,6 @@ import pytest
 
 from cli.conftest import StudyWriter, command, phasetune
 from conftest import TESTS
-from phasetune import StudyError
 
 HEAVY = {"ray", "torch", "mlflow", "pandas", "sklearn"}
 OWN_WORKLOAD = TESTS.parent / "experiments" / "own_workload" / "study.yaml"
@@ -121,12 +120,14 @@ def test_planning_and_a_finished_study_of_digits_are_light(tmp_path: Path) -> No
     assert not modules & HEAVY
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
 def test_a_large_grid_plans_in_little_memory(written: StudyWriter) -> None:
     grid = {"train.value": [n / 100 for n in range(100)], "prepare.value": list(range(50))}
     study = written(phases=[{"name": "large", "grid": grid}])
     code = IMPORTS + (
-        "    import resource\n"
-        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+        "    lines = open('/proc/self/status').read().splitlines()\n"
+        "    peak = next(line for line in lines if line.startswith('VmHWM:'))\n"
+        "    print(peak.split()[1], file=sys.stderr)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "plan", str(study), "--json"],
@@ -135,8 +136,7 @@ def test_a_large_grid_plans_in_little_memory(written: StudyWriter) -> None:
         check=True,
     )
     assert json.loads(done.stdout)["trials"] == 5000
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert int(done.stderr.splitlines()[-1]) * unit < 300e6
+    assert int(done.stderr.splitlines()[-1]) * 1024 < 300e6
 
 
 def test_more_than_ten_thousand_trials_want_to_be_allowed(written: StudyWriter) -> None:
@@ -208,11 +208,9 @@ def test_wrong_input_in_a_process_of_its_own(folder: Path) -> None:
 
 def test_debug_shows_the_traceback(folder: Path) -> None:
     said = command("plan", "none.yaml", "--debug", folder=folder)
-    assert said.code != 0
+    assert said.code == 2
     assert "Traceback (most recent call last)" in said.err
     assert "StudyError: there is no study file none.yaml" in said.err
-    with pytest.raises(StudyError, match=r"no study file none\.yaml"):
-        phasetune("plan", "none.yaml", "--debug")
 
 
 ONE = [{"name": "one", "points": [{"train.value": 0.5}]}]

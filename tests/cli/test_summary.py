@@ -23,7 +23,7 @@ def test_the_end_of_a_run(written: StudyWriter, folder: Path) -> None:
         "* one-value=0.6 0.6000 1.0000 feasible",
         "one-value=0.6 wins: best score 0.6000 among the 2 of 2 trials with other >= 0.3.",
         "one-value=0.6 is 0.4000 ahead of one-value=0.2.",
-        "The winner, on the test data, once: score 0.1000",
+        "The winner, trained on all training data, on the test data, once: score 0.1000",
         "Executed 5 of 5 distinct runs, for the 7 that the trials ask for.",
         "Next: phasetune best results --study scripted",
     ):
@@ -86,7 +86,7 @@ def test_nothing_feasible_says_who_came_closest(written: StudyWriter) -> None:
 def test_a_warning_is_said(written: StudyWriter) -> None:
     study = written(phases=ONE, objective={"metric": "score", "on": "test"})
     assert (
-        "warning: Winners were chosen on the test data"
+        "warning: Winners are chosen on the test data"
         in phasetune("run", study, "--in-process").words
     )
 
@@ -136,7 +136,10 @@ def test_best_in_words(written: StudyWriter) -> None:
     assert "steps steps-steps=3 wins:" in said.words
     assert "Final settings" in said.out
     assert "\n  train.value = 0.6\n" in said.out
-    assert "The winner, on the test data, once: score 0.5000" in said.words
+    assert (
+        "The winner, trained on all training data, on the test data, once: score 0.5000"
+        in said.words
+    )
     assert "not complete" not in said.out
 
 

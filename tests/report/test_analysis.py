@@ -50,7 +50,7 @@ def test_each_phase_has_a_table_with_its_winner_marked(whole: StudyOutcome) -> N
         "steps-steps=3 and steps-steps=4 are equal; the first in the file leads.",
         "Within noise of steps-steps=3 (one standard error, or equal): steps-steps=4.",
         "Final settings prepare.fault = none",
-        "train.value = 0.6 The model trained on all training data, on the test data, once",
+        "train.value = 0.6 The winner, trained on all training data, on the test data, once",
         "once score = 0.2500 other = 1.0000",
     ],
 )
@@ -81,12 +81,12 @@ def test_what_it_says_of_a_whole_study(whole: StudyOutcome, sentence: str) -> No
             {"constraints": ["score >= 0.9"], "if_infeasible": "least_violation"},
             "one-value=0.6 came closest, missing score >= 0.9 by 0.3; it was taken",
         ),
-        ({"final": {"refit": True, "test": False}}, "it was not tested."),
+        ({"final": {"refit": True, "test": False}}, "The final model was not tested."),
         (
             {"params": {"test": {"fault": "raise"}}, "final": {}},
             "The final model failed: replicate 0: test failed: ValueError",
         ),
-        ({"objective": {"metric": "score", "on": "test"}}, "Warning: Winners were chosen on the"),
+        ({"objective": {"metric": "score", "on": "test"}}, "Warning: Winners are chosen on the"),
     ],
 )
 def test_what_else_it_may_say(ran: Runner, changes: dict[str, Any], sentence: str) -> None:

@@ -441,3 +441,171 @@ def test_a_study_without_results_is_a_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="holds no study"):
         trials(tmp_path)
+
+
+def workload(folder: Path, name: str, body: str) -> dict[str, Any]:
+    """A workload of one stage `fit`, whose function has this body."""
+    (folder / f"{name}.py").write_text(
+        "from pydantic import BaseModel\n"
+        "from phasetune import Stage\n"
+        "class P(BaseModel):\n"
+        "    value: float = 0.5\n"
+        "class Data(BaseModel):\n"
+        "    def fingerprint(self, part): return part\n"
+        f"STAGES = (Stage(name='fit', params=P, function='{name}:fit', reads=('train',)),)\n"
+        f"def fit(ctx, params):\n{body}"
+    )
+    return {
+        "workload": name,
+        "import_from": [str(folder)],
+        "constraints": [],
+        "phases": [{"name": "one", "grid": {"fit.value": [0.1, 0.2, 0.3]}}],
+        "final": {"refit": False, "test": False},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "draw"),
+    [
+        ("draws_torch", "    import torch\n    score = float(torch.rand(1))\n"),
+        ("draws_numpy", "    import numpy as np\n    score = float(np.random.rand())\n"),
+        ("draws_python", "    import random\n    score = random.random()\n"),
+    ],
+)
+def test_global_generators_are_seeded_in_a_fresh_process_too(
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path, name: str, draw: str
+) -> None:
+    import subprocess
+    import sys
+
+    changes = workload(tmp_path, name, f"{draw}    return {{'score': score}}\n")
+    study = scripted_study(**changes)
+    here = run(study)
+    script = (
+        "import json, sys\n"
+        "from phasetune import Study, run_study\n"
+        "study = Study.model_validate(json.loads(sys.argv[1]))\n"
+        "outcome = run_study(study, results=sys.argv[2], in_process=True)\n"
+        "print(json.dumps(outcome.decisions['one']['trials']))\n"
+    )
+    content = json.dumps(study.model_dump(mode="json", exclude_unset=True))
+    fresh = subprocess.run(
+        [sys.executable, "-c", script, content, str(tmp_path / "fresh")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    scores = {
+        trial["metrics"]["score"]["mean"]
+        for trial in [*json.loads(fresh.stdout), *here.decisions["one"]["trials"]]
+    }
+    assert len(scores) == 1
+
+
+def test_strictness_does_not_go_on_from_a_checkpoint_of_another_environment(
+    run: Runner, scripted_study: StudyMaker, heard: Heard
+) -> None:
+    study = scripted_study(phases=[{"name": "one", "points": [{}]}], final={"refit": False})
+    first = run(study)
+    (path,) = (first.paths.root.parent / "store" / "train").glob("*/manifest.json")
+    manifest = json.loads(path.read_text())
+    manifest["environment"]["libraries"]["numpy"] = "1.0"
+    path.write_text(json.dumps(manifest))
+    for seal in first.paths.root.rglob("phasetune-checkpoint.json"):
+        content = json.loads(seal.read_text())
+        del content["digest"]
+        content["environment"]["libraries"]["numpy"] = "1.0"
+        from phasetune.stage.canonical import digest
+
+        seal.write_text(json.dumps({**content, "digest": digest(content)}))
+    run(study, strict_environment=True, listener=heard)
+    assert [event.step for event in heard.of(RunReported)] == [1, 2, 3]
+
+
+def test_a_damaged_parent_is_computed_again_before_its_children(
+    run: Runner, scripted_study: StudyMaker, heard: Heard
+) -> None:
+    first = run(scripted_study(), phase=1)
+    (parent,) = (first.paths.root.parent / "store" / "prepare").glob("*/files/chain.txt")
+    flipped = bytearray(parent.read_bytes())
+    flipped[0] ^= 1
+    parent.write_bytes(flipped)
+    whole = run_study(scripted_study(), results=parent.parents[5] / "whole", in_process=True)
+    outcome = run(scripted_study(), listener=heard)
+    assert not outcome.failures
+    assert any("is not what was published" in text for text in notices(heard))
+    report = "report.json"
+    assert (outcome.paths.root / report).read_bytes() == (whole.paths.root / report).read_bytes()
+
+
+def test_decisions_of_another_study_are_put_away_before_anything_runs(
+    scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    run_study(scripted_study(), results=tmp_path, in_process=True)
+    with pytest.raises(Interrupted):
+        run_study(scripted_study(seed=12), results=tmp_path, in_process=True, listener=StopsAt(2))
+    study = tmp_path / "scripted"
+    assert not list(study.rglob("decision.json"))
+    assert len(list(study.rglob("decision-*.json"))) == 3
+    gone = ("report.json", "analysis.txt", "best.yaml", "final.json", "model")
+    assert not any((study / name).exists() for name in gone)
+
+
+def test_one_phase_alone_has_its_trials_and_its_settings(
+    run: Runner, scripted_study: StudyMaker
+) -> None:
+    outcome = run(scripted_study(), phase=2)
+    assert list(outcome.phases["preparation"].trials["trial"]) == [
+        "preparation-value=0.5",
+        "preparation-value=0.7",
+    ]
+    assert outcome.winner is not None
+    assert outcome.winner["phase"] == "preparation"
+
+
+def test_a_mistake_in_a_later_phase_shows_before_the_first_one_runs(
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    from phasetune import PlanError
+
+    phases = [phase.model_dump(exclude_none=True) for phase in scripted_study().phases]
+    phases[2]["trial_name"] = "same"
+    with pytest.raises(PlanError, match="two trials are named 'same'"):
+        run(scripted_study(phases=phases))
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_failure_reads_the_same_wherever_it_happened(
+    scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    body = "    raise ValueError(f'no room in {ctx.output} \\udcff')\n"
+    study = scripted_study(**workload(tmp_path, "fails_with_paths", body))
+    reports = set()
+    for folder in ("one", "two"):
+        outcome = run_study(study, results=tmp_path / folder, in_process=True)
+        reports.add((outcome.paths.root / "report.json").read_bytes())
+        assert outcome.failures[0].failure.message == "ValueError: no room in <output> \\udcff"
+    assert len(reports) == 1
+
+
+def test_a_link_in_the_output_is_the_runs_own_failure(
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    body = "    (ctx.output / 'link').symlink_to('/etc/hosts')\n    return {'score': 1.0}\n"
+    outcome = run(scripted_study(**workload(tmp_path, "leaves_a_link", body)))
+    assert outcome.exit_code == 1
+    assert "link must be a plain file or folder" in outcome.failures[0].failure.message
+
+
+def test_functions_in_other_modules_are_part_of_the_identity(
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    body = "    return {'score': params.value}\n"
+    changes = workload(tmp_path, "names_a_function", body)
+    source = tmp_path / "names_a_function.py"
+    source.write_text(source.read_text().replace("names_a_function:fit", "the_function:fit"))
+    other = tmp_path / "the_function.py"
+    other.write_text(f"def fit(ctx, params):\n{body}")
+    first = run(scripted_study(**changes))
+    other.write_text("def fit(ctx, params):\n    return {'score': -params.value}\n")
+    assert winners(first) != winners(run(scripted_study(**changes)))

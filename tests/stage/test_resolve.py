@@ -24,7 +24,8 @@ class Data(BaseModel):
         return part
 
 def stage(name, reads=(), **given):
-    return Stage(**{"name": name, "params": P, "function": f"{__name__}:run", "reads": reads, **given})
+    function = f"{__name__}:run"
+    return Stage(**{"name": name, "params": P, "function": function, "reads": reads, **given})
 
 def run(ctx, params):
     return {"score": params.width}

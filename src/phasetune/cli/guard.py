@@ -1,7 +1,9 @@
 """From errors to exit codes: a user's mistake is a sentence, a bug flies with its traceback."""
 
 import shlex
+import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,14 +24,15 @@ def guarded(*, debug: bool) -> Iterator[None]:
         yield
     except PhasetuneError as error:
         if debug:
-            raise
+            traceback.print_exception(error)
         for problem in error.problems:
             typer.echo(f"error: {problem}", err=True)
         raise typer.Exit(WRONG_INPUT) from error
-    except Interrupted as error:
-        typer.echo(f"interrupted ({error}); nothing was decided since. Go on with:", err=True)
+    except (Interrupted, KeyboardInterrupt) as error:
+        by = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        typer.echo(f"interrupted ({by}); nothing was decided since. Go on with:", err=True)
         typer.echo(f"  {same_command()}", err=True)
-        raise typer.Exit(error.exit_code) from error
+        raise typer.Exit(by.exit_code) from error
 
 
 def same_command(*more: str) -> str:

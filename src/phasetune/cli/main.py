@@ -41,6 +41,13 @@ AddressOption = Annotated[
 InProcessOption = Annotated[
     bool, typer.Option("--in-process", help="One run after the other in this process, no Ray.")
 ]
+MaxConcurrentOption = Annotated[
+    int | None,
+    typer.Option("--max-concurrent", metavar="N", min=1, help="At most N runs at a time."),
+]
+RetryFailedOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Try runs again that failed before.")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 
 
@@ -75,15 +82,10 @@ def run(
         typer.Option("--phase", metavar="NAME|NUMBER", help="This phase only, on earlier winners."),
     ] = None,
     results: ResultsOption = Path("results"),
-    max_concurrent: Annotated[
-        int | None,
-        typer.Option("--max-concurrent", metavar="N", min=1, help="At most N runs at a time."),
-    ] = None,
+    max_concurrent: MaxConcurrentOption = None,
     address: AddressOption = None,
     in_process: InProcessOption = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try runs again that failed before.")
-    ] = False,
+    retry_failed: RetryFailedOption = False,
     strict_environment: Annotated[
         bool,
         typer.Option(
@@ -97,12 +99,13 @@ def run(
     from phasetune.cli.guard import guarded
 
     with guarded(debug=debug):
-        from phasetune.api import load_study, run_study
+        from phasetune.api import run_study
         from phasetune.cli.progress import Progress
         from phasetune.cli.summary import print_outcome
+        from phasetune.study.load import load
 
-        loaded = load_study(study, overrides or ())
-        progress = Progress(loaded, results)
+        loaded = load(study, overrides or ())
+        progress = Progress(loaded.study, results)
         outcome = run_study(
             loaded,
             results=results,
@@ -124,28 +127,33 @@ def trial(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A trial's name, as `plan` shows.")],
     overrides: OverridesArgument = None,
     results: ResultsOption = Path("results"),
+    max_concurrent: MaxConcurrentOption = None,
     address: AddressOption = None,
     in_process: InProcessOption = False,
+    retry_failed: RetryFailedOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Run one trial of a study by its name, alone; decides nothing."""
     from phasetune.cli.guard import guarded
 
     with guarded(debug=debug):
-        from phasetune.api import load_study, run_trial
+        from phasetune.api import run_trial
         from phasetune.cli.progress import Progress
         from phasetune.cli.summary import print_trial
+        from phasetune.study.load import load
 
-        loaded = load_study(study, overrides or ())
+        loaded = load(study, overrides or ())
         found, account = run_trial(
             loaded,
             name,
             results=results,
             in_process=in_process,
             address=address,
-            listener=Progress(loaded, results),
+            max_concurrent=max_concurrent,
+            retry_failed=retry_failed,
+            listener=Progress(loaded.study, results),
         )
-        print_trial(found, account, loaded, results)
+        print_trial(found, account, loaded.study, results)
         raise typer.Exit(1 if account.failures else 0)
 
 

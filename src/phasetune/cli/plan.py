@@ -33,6 +33,8 @@ def print_plan(plan: StudyPlan, *, as_json: bool) -> None:
             "of each phase won.",
             markup=False,
         )
+    for warning in plan.warnings:
+        console.print(f"warning: {warning}", markup=False)
     for problem in plan.data.problems:
         console.print(f"warning: {problem}; keys are unknown until it is there", markup=False)
     console.print(_cost(plan.cost, found), markup=False)

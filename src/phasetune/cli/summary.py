@@ -14,7 +14,7 @@ from phasetune.api import StudyOutcome
 from phasetune.cli.guard import same_command
 from phasetune.cli.progress import Progress
 from phasetune.errors import StoreError
-from phasetune.report.analysis import print_phase_table
+from phasetune.report.analysis import print_phase_table, standing_sentences, test_heading
 from phasetune.report.document import chosen_studies, kept_study, report_document
 from phasetune.report.results import trial_results
 from phasetune.run.executor import Account, FailedRun
@@ -60,7 +60,7 @@ def _where(paths: StudyPaths, report: Mapping[str, Any]) -> list[str]:
     lines = [f"Analysis        {paths.analysis}", f"Report          {paths.report}"]
     if report["final_recommendation"] is not None:
         lines.append(f"Final settings  {paths.best}")
-    if paths.model.is_dir():
+    if report["final"] is not None and report["final"]["state"] == "done":
         lines.append(f"Final model     {paths.model}")
     lines.append(f"Trials by name  {paths.root / 'trials'}")
     root = shlex.quote(str(paths.root.parent))
@@ -73,6 +73,9 @@ def _print_decision(console: Console, record: Mapping[str, Any]) -> None:
     print_phase_table(console, record)
     for sentence in decision_sentences(record):
         console.print(sentence, markup=False)
+    if record["winner"] is None:
+        for sentence in standing_sentences(record):
+            console.print(f"- {sentence}", markup=False)
 
 
 def _print_final(console: Console, report: Mapping[str, Any]) -> None:
@@ -85,7 +88,7 @@ def _print_final(console: Console, report: Mapping[str, Any]) -> None:
         metric = report["study"]["objective"]["metric"]
         value = final["test"].get(metric)
         shown = "" if value is None else f": {metric} {float(value):.4f}"
-        console.print(f"\nThe winner, on the test data, once{shown}", markup=False)
+        console.print(f"\n{test_heading(report)}{shown}", markup=False)
 
 
 def _print_failures(console: Console, failures: Sequence[FailedRun]) -> None:
@@ -142,6 +145,8 @@ def _print_best(report: Mapping[str, Any]) -> None:
         console.print(f"\n{record['phase']}", markup=False, style="bold")
         for sentence in decision_sentences(record):
             console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+    for warning in report["warnings"]:
+        console.print(f"\nwarning: {warning}", markup=False)
     if not report["is_complete"]:
         console.print("\nThe study is not complete; `phasetune run` goes on with it.", markup=False)
     recommendation = report["final_recommendation"]

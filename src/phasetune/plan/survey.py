@@ -1,11 +1,10 @@
 """A whole study before it runs: later phases for every possible winner, as ranges.
 
-Which trials a later phase has depends on who wins before it. Up to `MOST` combinations of winners
-are gone through; beyond, the first point of each phase is taken as its winner, and that is said.
-A phase that is decided has one possible winner.
+Which trials a later phase has depends on who wins before it. Up to `MOST` combinations of winners,
+with up to `MOST_TRIALS` trials in all, are gone through; beyond, the first point of each phase is
+taken as its winner, and that is said. A phase that is decided has one possible winner.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from phasetune.stage.canonical import canonical_json
 from phasetune.study.parameters import Settings
 
 MOST = 1000
+MOST_TRIALS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +120,8 @@ def _asked(trials: Iterable[Trial]) -> Counter[str]:
 
 def survey(planner: Planner, *, decided: Decided, is_stored: Callable[[Run], bool]) -> StudySurvey:
     """Plan all phases; `decided` gives a phase's winner where it stands already."""
-    counts = [count_points(phase) + 1 for phase in planner.study.phases[:-1]]
     first = planner.phase(0, planner.base_settings())
-    is_exhaustive = math.prod(counts) <= MOST or _most_ways(planner, decided, first) <= MOST
+    is_exhaustive = _is_feasible(planner, decided, first)
     ways = list(_ways(planner, decided, first, is_exhaustive))
     stored = _Remembered(is_stored)
     return StudySurvey(
@@ -148,14 +147,19 @@ class _Remembered:
         return self._known[run.key]
 
 
-def _most_ways(planner: Planner, decided: Decided, plan: PhasePlan) -> int:
-    """How many combinations of winners there may be, after the phases that are decided."""
-    phases = planner.study.phases[plan.index : -1]
+def _is_feasible(planner: Planner, decided: Decided, plan: PhasePlan) -> bool:
+    """Whether all combinations of winners, after the decided phases, can be gone through."""
+    phases = planner.study.phases[plan.index :]
     winner = decided(plan)
-    if winner is not None and phases:
-        return _most_ways(planner, decided, planner.phase(plan.index + 1, winner[1]))
+    if winner is not None and len(phases) > 1:
+        return _is_feasible(planner, decided, planner.phase(plan.index + 1, winner[1]))
     kept = planner.study.if_infeasible == "keep_carried"
-    return math.prod(count_points(phase) + kept for phase in phases)
+    ways, planned = 1, 0
+    for phase in phases:
+        planned += ways * count_points(phase)
+        ways *= count_points(phase) + kept
+    ways //= count_points(phases[-1]) + kept
+    return ways <= MOST and planned <= MOST_TRIALS
 
 
 def _ways(

@@ -44,7 +44,7 @@ def _print_phase(console: Console, record: Mapping[str, Any]) -> None:
     print_phase_table(console, record)
     for sentence in decision_sentences(record):
         console.print(sentence, markup=False)
-    for sentence in (*_standing_sentences(record), *_expectation_sentences(record)):
+    for sentence in (*standing_sentences(record), *_expectation_sentences(record)):
         console.print(f"- {sentence}", markup=False)
 
 
@@ -103,7 +103,8 @@ def _standing(trial: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _standing_sentences(record: Mapping[str, Any]) -> Iterable[str]:
+def standing_sentences(record: Mapping[str, Any]) -> Iterable[str]:
+    """Why trials are infeasible or ineligible."""
     for trial in record["trials"]:
         if trial["standing"] == "infeasible":
             yield f"{trial['name']} is infeasible: it misses {trial['reason']}."
@@ -138,6 +139,16 @@ def _closing(report: Mapping[str, Any]) -> Iterable[str]:
         yield f"Warning: {warning}"
 
 
+def test_heading(report: Mapping[str, Any]) -> str:
+    """What model saw the test data, and whether that was its first look."""
+    refitted = report["final"]["refitted"]
+    model = (
+        "The winner, trained on all training data" if refitted else "The first replicate's model"
+    )
+    on_test = report["study"]["objective"]["on"] == "test"
+    return f"{model}, on the test data" + (" that it was chosen on" if on_test else ", once")
+
+
 def _test_lines(report: Mapping[str, Any]) -> Iterable[str]:
     final = report["final"]
     if final is None:
@@ -145,11 +156,10 @@ def _test_lines(report: Mapping[str, Any]) -> Iterable[str]:
     if final["state"] != "done":
         yield f"\nThe final model failed: {final['reason']}"
         return
-    trained = "trained on all training data" if final["refitted"] else "of the first replicate"
     if final["test"] is None:
-        yield f"\nThe final model was {trained}; it was not tested."
+        yield "\nThe final model was not tested."
         return
-    yield f"\nThe model {trained}, on the test data, once"
+    yield f"\n{test_heading(report)}"
     objective = report["study"]["objective"]["metric"]
     constrained = [text.split()[0] for text in report["study"]["constraints"]]
     for name in dict.fromkeys([objective, *constrained]):

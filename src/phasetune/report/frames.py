@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from phasetune.errors import StoreError
 from phasetune.report.document import chosen_studies, kept_study
 from phasetune.store.artifacts import Artifact, ArtifactStore
 from phasetune.store.documents import read_document
@@ -83,9 +82,17 @@ def _trial_row(
         "replicates": len(trial["replicates"]),
         **trial["settings"],
     }
-    for name, summary in verdict["metrics"].items():
-        row |= {name: float(summary["mean"]), f"{name}_sem": _float(summary["sem"])}
-    return row | {f"margin: {text}": float(m) for text, m in verdict["margins"].items()}
+    row |= {f"margin: {text}": float(margin) for text, margin in verdict["margins"].items()}
+    metrics = verdict["metrics"]
+    means = {name: float(summary["mean"]) for name, summary in metrics.items()}
+    return with_metrics(row, means) | {
+        f"{name}_sem": _float(summary["sem"]) for name, summary in metrics.items()
+    }
+
+
+def with_metrics(row: Mapping[str, Any], metrics: Mapping[str, float]) -> dict[str, Any]:
+    """A row and metrics beside it; one that has the name of a column becomes `metric_<name>`."""
+    return {**row, **{f"metric_{n}" if n in row else n: value for n, value in metrics.items()}}
 
 
 def _float(value: Any) -> float:
@@ -95,7 +102,7 @@ def _float(value: Any) -> float:
 def _seconds_alone(trial: Mapping[str, Any], store: ArtifactStore) -> float:
     """What the trial would have taken without sharing: the sum over all its runs."""
     runs = [run for replicate in trial["replicates"] for run in replicate["runs"]]
-    found = [_artifact(store, run) for run in runs]
+    found = [store.intact(run["stage"], run["key"]) for run in runs]
     return sum(artifact.duration_seconds for artifact in found if artifact is not None)
 
 
@@ -108,21 +115,25 @@ def _run_rows(results: Path, paths: StudyPaths) -> Iterator[dict[str, Any]]:
         for trial in plan["trials"]:
             for position, replicate in enumerate(trial["replicates"]):
                 for run in replicate["runs"]:
-                    yield {
+                    about = {
                         "study": paths.root.name,
                         "phase": trial["phase"],
                         "trial": trial["name"],
                         "replicate": position,
                         "seed_index": replicate["seed_index"],
                         "fold": replicate["fold"],
-                        **_run_row(run, store, failures),
                     }
+                    yield _run_row(about, run, store, failures)
 
 
 def _run_row(
-    run: Mapping[str, Any], store: ArtifactStore, failures: FailureStore
+    about: Mapping[str, Any],
+    run: Mapping[str, Any],
+    store: ArtifactStore,
+    failures: FailureStore,
 ) -> dict[str, Any]:
-    artifact, failure = _artifact(store, run), failures.get(run["stage"], run["key"])
+    artifact = store.intact(run["stage"], run["key"])
+    failure = failures.get(run["stage"], run["key"])
     state = "done" if artifact is not None else "failed" if failure is not None else "not_run"
     row: dict[str, Any] = {
         "stage": run["stage"],
@@ -132,16 +143,16 @@ def _run_row(
         "failure": None if failure is None else failure.message,
     }
     if artifact is None:
-        return row
-    about = artifact.manifest["provenance"]
-    return row | {
+        return {**about, **row}
+    computed = artifact.manifest["provenance"]
+    row |= {
         "seconds": artifact.duration_seconds,
         "device": artifact.environment["device"],
-        "computed_by": about["study"],
-        "started": about["started"],
+        "computed_by": computed["study"],
+        "started": computed["started"],
         "path": str(artifact.folder),
-        **artifact.metrics,
     }
+    return with_metrics({**about, **row}, artifact.metrics)
 
 
 def _history_rows(
@@ -154,7 +165,8 @@ def _history_rows(
             for run in (run for replicate in trial["replicates"] for run in replicate["runs"]):
                 if run["key"] not in seen:
                     seen.add(run["key"])
-                    yield from _steps(paths.root.name, trial, run, _artifact(store, run))
+                    artifact = store.intact(run["stage"], run["key"])
+                    yield from _steps(paths.root.name, trial, run, artifact)
 
 
 def _steps(
@@ -169,11 +181,4 @@ def _steps(
     }
     for row in [] if artifact is None else artifact.history():
         metrics = {name: value for name, value in row.items() if name != "step"}
-        yield {**about, "step": int(row["step"]), **metrics}
-
-
-def _artifact(store: ArtifactStore, run: Mapping[str, Any]) -> Artifact | None:
-    try:
-        return store.get(run["stage"], run["key"])
-    except StoreError:
-        return None
+        yield with_metrics({**about, "step": int(row["step"])}, metrics)

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phasetune.errors import StoreError
 from phasetune.select.record import summary_record
 from phasetune.select.scores import TrialScore, chain_metrics, summaries
-from phasetune.store.artifacts import Artifact, ArtifactStore
+from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.documents import read_document, write_document
 from phasetune.store.paths import ResultsPaths, StudyPaths
 
@@ -63,7 +62,7 @@ def write_trial_results(
 
 
 def _replicate(replicate: Mapping[str, Any], store: ArtifactStore) -> dict[str, Any]:
-    runs = [(run, _artifact(run, store)) for run in replicate["runs"]]
+    runs = [(run, store.intact(run["stage"], run["key"])) for run in replicate["runs"]]
     return {
         "seed_index": replicate["seed_index"],
         "fold": replicate["fold"],
@@ -81,10 +80,3 @@ def _replicate(replicate: Mapping[str, Any], store: ArtifactStore) -> dict[str, 
             for run, artifact in runs
         ],
     }
-
-
-def _artifact(run: Mapping[str, Any], store: ArtifactStore) -> Artifact | None:
-    try:
-        return store.get(run["stage"], run["key"])
-    except StoreError:
-        return None

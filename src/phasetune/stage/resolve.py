@@ -105,6 +105,12 @@ def resolve_workload(
     )
 
 
+def forget_if_elsewhere(module: str, folders: Sequence[str]) -> None:
+    """Drop a module of this name that was imported from other folders than it would be now."""
+    if _any_from_elsewhere([module], folders):
+        _forget([module.partition(".")[0]])
+
+
 def resolve_function(path: str) -> StageFunction:
     """The function behind `module:function`.
 

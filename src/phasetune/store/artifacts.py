@@ -175,13 +175,13 @@ class ArtifactStore:
         }
         (draft / MANIFEST).write_text(document_text(manifest))
         target = self.folder(stage, key)
-        existing = self._intact(stage, key)
+        existing = self.intact(stage, key)
         if existing is not None:
             return existing
         try:
             durable.commit(draft, target)
         except OSError:
-            existing = self._intact(stage, key)
+            existing = self.intact(stage, key)
             if existing is not None:
                 return existing
             if not target.exists():
@@ -190,7 +190,8 @@ class ArtifactStore:
             durable.commit(draft, target)
         return Artifact(folder=target, manifest=json.loads(document_text(manifest)))
 
-    def _intact(self, stage: str, key: str) -> Artifact | None:
+    def intact(self, stage: str, key: str) -> Artifact | None:
+        """The artifact of a key; None where there is none or it is damaged."""
         try:
             return self.get(stage, key)
         except StoreError:

@@ -31,6 +31,18 @@ class ResultsPaths:
         return [StudyPaths(path.parent) for path in found]
 
 
+def results_at(root: str | Path) -> ResultsPaths:
+    """The results root as an absolute path, which no folder needs to be at yet.
+
+    Raises:
+        StoreError: a file is there.
+    """
+    path = Path(root).resolve()
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"results must be a folder, but {path} is a file; name another")
+    return ResultsPaths(path)
+
+
 @dataclass(frozen=True)
 class StudyPaths:
     """What a study leaves."""

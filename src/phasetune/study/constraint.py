@@ -58,6 +58,8 @@ def parse_constraint(text: str) -> Constraint:
             f"constraint {text!r} can't be read; write it as 'class_1_accuracy >= 0.30' or "
             "'accuracy >= 0.95 * baseline' (signs: >=, <=)"
         )
+    if match["bound"] is not None and not math.isfinite(float(match["bound"])):
+        raise StudyError(f"constraint {text!r}: the bound is too large to be a number")
     offset = match["bound"] or (match["offset"] or "0").replace(" ", "")
     factor = None if match["bound"] is not None else float(match["factor"] or 1.0)
     return Constraint(

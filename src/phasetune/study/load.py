@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from phasetune.errors import StudyError
+from phasetune.errors import PhasetuneError, StudyError
 from phasetune.stage.resolve import (
     ResolvedWorkload,
+    forget_if_elsewhere,
     make_importable,
     resolve_callable,
     resolve_workload,
@@ -78,12 +79,21 @@ def _document(source: str | Path | Study) -> tuple[Document, list[Path]]:
 
 
 def _from_function(path: str) -> tuple[Document, list[Path]]:
-    make_importable([str(Path.cwd())])
+    folders_now = [str(Path.cwd())]
+    make_importable(folders_now)
+    forget_if_elsewhere(path.partition(":")[0], folders_now)
     function = resolve_callable(path, what="study")
     try:
         study = function()
     except ValidationError as error:
         raise StudyError(_in_words(error, path)) from error
+    except PhasetuneError:
+        raise
+    except Exception as error:
+        raise StudyError(
+            f"study {path!r}: the function must return a study when called without arguments, but "
+            f"raised {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(study, Study):
         raise StudyError(f"study {path!r} must return a phasetune.Study, but returned {study!r}")
     file = inspect.getsourcefile(function)

@@ -225,10 +225,11 @@ class Study(_Closed):
         """What is allowed, but should be known wherever the study's results are shown."""
         if self.objective.on == "validation":
             return ()
-        return (
+        warning = (
             "Winners are chosen on the test data (objective.on: test), so their scores there are "
-            "optimistic; use validation to choose.",
+            "optimistic; use validation to choose."
         )
+        return (warning,)
 
     @property
     def needs_baseline(self) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from conftest import Heard, StudyMaker
-from phasetune import Study, StudyOutcome, analysis
+from conftest import TESTS, Heard, StudyMaker
+from phasetune import StoreError, Study, StudyError, StudyOutcome, analysis
 from phasetune.api import run_study
 from phasetune.run.events import RunDone, RunFailed, RunReported, RunStarted, WaveStarted
 
@@ -124,7 +124,7 @@ def test_a_hung_run_is_ended_by_the_watchdog(run: Runner, scripted_study: StudyM
     (failed,) = outcome.failures
     assert failed.failure.cause == "stalled"
     assert failed.failure.message == (
-        "nothing was reported for 2 s (stall_timeout_seconds); tried 1 times"
+        "nothing was reported for 2 s; let it report, or raise stall_timeout_seconds; tried 1 time"
     )
     assert "_misbehave" in failed.traceback.read_text()
 
@@ -156,6 +156,32 @@ def test_workers_use_the_threads_that_the_study_asks_for(
     )
     metrics = outcome.decisions["one"]["trials"][0]["metrics"]
     assert {metrics[name]["mean"] for name in ("torch", "pools", "ctx", "omp")} == {2.0}
+
+
+def test_a_run_that_asks_for_more_than_there_is_is_refused(
+    run: Runner, scripted_study: StudyMaker
+) -> None:
+    with pytest.raises(StudyError, match="a run asks for 1 CPU and 3 GPU, but the machines have"):
+        run(scripted_study(resources_per_trial={"cpu": 1, "gpu": 3}))
+
+
+def test_sources_that_change_under_a_study_end_it(
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    source = tmp_path / "scripted_under_ray.py"
+    text = (TESTS / "scripted.py").read_text().replace("scripted:", "scripted_under_ray:")
+    source.write_text(text)
+
+    class Meddler:
+        def notify(self, event: object) -> None:
+            if isinstance(event, RunDone):
+                source.write_text(text + "\nCHANGED = True\n")
+
+    study = scripted_study(workload="scripted_under_ray", import_from=[str(tmp_path)])
+    with pytest.raises(StoreError, match="are others here than where the study was planned"):
+        run(study, listener=Meddler())
+    assert not list(tmp_path.rglob("failed-runs"))
+    assert not list(tmp_path.rglob("decision.json"))
 
 
 def test_nothing_is_left_of_the_environment(run: Runner, scripted_study: StudyMaker) -> None:

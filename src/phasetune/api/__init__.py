@@ -1,0 +1,26 @@
+"""The same power in Python: load, plan and run a study; read what came of it.
+
+from phasetune import run_study
+
+outcome = run_study("study.yaml", overrides=["seed=7"])
+print(outcome.winner, outcome.phases["method"].trials)
+"""
+
+from phasetune.api.ask import Source, load_study, plan_study
+from phasetune.api.execute import run_study, run_trial
+from phasetune.api.outcome import PhaseOutcome, StudyOutcome
+from phasetune.api.read import analysis, history, runs, trials
+
+__all__ = [
+    "PhaseOutcome",
+    "Source",
+    "StudyOutcome",
+    "analysis",
+    "history",
+    "load_study",
+    "plan_study",
+    "run_study",
+    "run_trial",
+    "runs",
+    "trials",
+]

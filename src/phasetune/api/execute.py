@@ -1,0 +1,141 @@
+"""Run a study, or one trial of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from phasetune.api.ask import Source
+from phasetune.api.outcome import StudyOutcome
+from phasetune.errors import StudyError
+from phasetune.report.results import write_trial_results
+from phasetune.report.write import write_report
+from phasetune.run.backend import Backend, InProcessBackend
+from phasetune.run.driver import Driver, RunOptions
+from phasetune.run.events import Listener, NullListener
+from phasetune.run.executor import Account
+from phasetune.run.interrupt import StopSwitch
+from phasetune.run.records import trial_record
+from phasetune.store.paths import ResultsPaths, results_at
+from phasetune.study.load import LoadedStudy, load
+from phasetune.study.problems import suggestion
+from phasetune.study.schema import Study
+
+
+def run_study(
+    source: Source,
+    *,
+    overrides: Sequence[str] = (),
+    results: str | Path = "results",
+    phase: str | int | None = None,
+    in_process: bool = False,
+    address: str | None = None,
+    max_concurrent: int | None = None,
+    retry_failed: bool = False,
+    strict_environment: bool = False,
+    listener: Listener | None = None,
+) -> StudyOutcome:
+    """Run a study, go on with it, or do nothing because all is done.
+
+    `phase` (a name, or a number from 1) runs that phase alone. By default runs go through a
+    private local Ray cluster; `address` joins a running one, `in_process` does without Ray.
+
+    Raises:
+        PhasetuneError: the study, its data or the results are not what they must be.
+        Interrupted: Ctrl-C or SIGTERM; the same call goes on.
+    """
+    loaded, paths, stop = load(source, overrides), results_at(results), StopSwitch()
+    options = RunOptions(
+        phase=_phase_index(loaded.study, phase),
+        retry_failed=retry_failed,
+        strict_environment=strict_environment,
+    )
+    backend = _backend(loaded.study, paths, in_process, address, max_concurrent)
+    driver = _driver(loaded, paths, options, listener, backend, stop)
+    study_paths = paths.study(loaded.study.name)
+    with stop.listening():
+        result = driver.run()
+        report = write_report(paths, study_paths, has_new_runs=result.account.has_news)
+        stop.raise_if_asked()
+    return StudyOutcome(paths=study_paths, result=result, report=report)
+
+
+def run_trial(
+    source: Source,
+    name: str,
+    *,
+    overrides: Sequence[str] = (),
+    results: str | Path = "results",
+    in_process: bool = False,
+    address: str | None = None,
+    max_concurrent: int | None = None,
+    retry_failed: bool = False,
+    listener: Listener | None = None,
+) -> tuple[dict[str, Any], Account]:
+    """Run one trial of a study by its name, alone; returns its `results.json` and the account.
+
+    Raises:
+        PhasetuneError, Interrupted: as for `run_study`; also where no trial has this name.
+    """
+    loaded, paths, stop = load(source, overrides), results_at(results), StopSwitch()
+    backend = _backend(loaded.study, paths, in_process, address, max_concurrent)
+    options = RunOptions(retry_failed=retry_failed)
+    driver = _driver(loaded, paths, options, listener, backend, stop)
+    study_paths = paths.study(loaded.study.name)
+    with stop.listening():
+        trial, account = driver.run_trial(name)
+        document = write_trial_results(paths, study_paths, trial_record(trial))
+    return document, account
+
+
+def _driver(
+    loaded: LoadedStudy,
+    paths: ResultsPaths,
+    options: RunOptions,
+    listener: Listener | None,
+    backend: Backend,
+    stop: StopSwitch,
+) -> Driver:
+    return Driver(
+        loaded,
+        results=paths.root,
+        backend=backend,
+        listener=listener or NullListener(),
+        stop=stop,
+        options=options,
+    )
+
+
+def _backend(
+    study: Study,
+    paths: ResultsPaths,
+    in_process: bool,
+    address: str | None,
+    max_concurrent: int | None,
+) -> Backend:
+    if in_process and address is not None:
+        raise StudyError("in-process and an address exclude each other; give one of them")
+    if in_process:
+        return InProcessBackend(study)
+    from phasetune.run.ray.backend import RayBackend
+
+    return RayBackend(
+        study,
+        log=paths.study(study.name).log,
+        address=address,
+        max_concurrent=max_concurrent,
+    )
+
+
+def _phase_index(study: Study, phase: str | int | None) -> int | None:
+    """A phase by its name, or by its number from 1."""
+    if phase is None:
+        return None
+    names = [entry.name for entry in study.phases]
+    if phase in names:
+        return names.index(str(phase))
+    if str(phase).isdecimal() and 1 <= int(phase) <= len(names):
+        return int(phase) - 1
+    raise StudyError(
+        f"there is no phase {str(phase)!r}{suggestion(str(phase), names)}; or give its number, "
+        f"1 to {len(names)}"
+    )
