@@ -77,7 +77,7 @@ def test_the_python_shown_runs(
     assert len(code.splitlines()) <= 11
     here = f'overrides=["seed=7"], in_process=True, results={str(tmp_path)!r}'
     exec(code.replace('overrides=["seed=7"]', here), {})  # noqa: S102 - our own README
-    assert "size-components=32" in capsys.readouterr().out
+    assert "size-components=48" in capsys.readouterr().out
 
 
 def test_the_study_file_shown_is_one(tmp_path: Path) -> None:
