@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from phasetune.errors import PlanError
-from phasetune.plan.planner import Planner, points_of
+from phasetune.plan.planner import Planner
+from phasetune.plan.points import points_of
 from phasetune.plan.share import distinct_runs
 from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.study.schema import Phase

@@ -60,7 +60,7 @@ def test_values_that_the_workload_does_not_know(home: Path, override: str, probl
     ],
 )
 def test_what_is_allowed(home: Path, override: str) -> None:
-    load("study.yaml", [override])
+    assert load("study.yaml", [override]).study.name == load("study.yaml").study.name
 
 
 @pytest.mark.parametrize(

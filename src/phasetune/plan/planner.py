@@ -5,8 +5,6 @@ its own: stages that read no labelled data do not depend on the replicate, and a
 not depend on the parameters of later stages, so equal work has equal keys.
 """
 
-import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from pydantic import BaseModel
 from phasetune.errors import PlanError
 from phasetune.plan.key import Identity, derived_seed
 from phasetune.plan.names import BASELINE_NAME, default_names, equal_names, templated_name
+from phasetune.plan.points import count_points, points_of, refuse_equal
 from phasetune.plan.trial import PhasePlan, Replicate, Run, Trial
 from phasetune.stage.canonical import canonical_json
 from phasetune.stage.contract import Fold, Stage
@@ -111,7 +110,7 @@ class Planner:
     def _trials(
         self, phase: Phase, points: Sequence[Point], settings: Sequence[Settings]
     ) -> tuple[Trial, ...]:
-        _refuse_equal(phase, settings)
+        refuse_equal(phase, settings)
         names = _trial_names(phase, points, settings)
         self._refuse_taken_names(phase, names)
         self._refuse_against_rules(names, settings)
@@ -247,24 +246,6 @@ class Planner:
             )
 
 
-def count_points(phase: Phase) -> int:
-    """How many trials a phase has, without making them."""
-    if phase.points is not None:
-        return len(phase.points)
-    return math.prod(len(axis) for axis in (phase.grid or {}).values())
-
-
-def points_of(phase: Phase) -> tuple[Point, ...]:
-    """The product of a grid's axes, the last one fastest; or the points as they stand."""
-    if phase.points is not None:
-        return phase.points
-    grid = phase.grid or {}
-    return tuple(
-        Point(params=dict(zip(grid, values, strict=True)))
-        for values in itertools.product(*grid.values())
-    )
-
-
 def _trial_names(phase: Phase, points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
     if phase.trial_name is not None:
         names = [templated_name(phase.trial_name, s, phase=phase.name) for s in settings]
@@ -290,14 +271,3 @@ def _varied(points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
         return list(named)
     first = settings[0]
     return [name for name in named if any(one.get(name) != first.get(name) for one in settings)]
-
-
-def _refuse_equal(phase: Phase, settings: Sequence[Settings]) -> None:
-    seen: dict[str, int] = {}
-    for position, setting in enumerate(settings):
-        first = seen.setdefault(canonical_json(setting), position)
-        if first != position:
-            raise PlanError(
-                f"phases.{phase.name}: points {first} and {position} (counted from 0) are the same "
-                "setting; keep one"
-            )

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from phasetune.plan.planner import Planner, count_points
+from phasetune.plan.planner import Planner
+from phasetune.plan.points import count_points
 from phasetune.plan.share import distinct_runs
 from phasetune.plan.trial import PhasePlan, Run, Trial
 from phasetune.stage.canonical import canonical_json

@@ -15,7 +15,7 @@ from phasetune.run.scoring import environments, replicate_metrics, why_ineligibl
 from phasetune.select.record import carries, rule_record
 from phasetune.select.verdict import Rule
 from phasetune.store.documents import read_document, write_document
-from phasetune.store.durable import discard, make_folder, replacing, write_text
+from phasetune.store.durable import commit, discard, make_folder, replacing, write_text
 from phasetune.store.paths import PhasePaths, StudyPaths
 from phasetune.store.provenance import command_line, git_state, software
 from phasetune.study.dump import study_yaml
@@ -141,7 +141,7 @@ def retire_decisions(paths: StudyPaths, phases: Iterable[str]) -> list[str]:
         phase = paths.phase(name)
         if phase.decision.exists():
             inputs = str((_readable(phase.decision) or {}).get("inputs", "unreadable"))
-            phase.decision.replace(phase.old_decision(inputs))
+            commit(phase.decision, phase.old_decision(inputs))
             retired.append(name)
     for view in (paths.report, paths.analysis, paths.best, paths.final, paths.model):
         discard(view)
@@ -159,7 +159,7 @@ def keep_decision(paths: PhasePaths, record: Mapping[str, Any]) -> bool:
     if before is not None and replaces:
         write_document(paths.old_decision(str(before.get("inputs"))), before)
     if before is None and paths.decision.exists():
-        paths.decision.replace(paths.old_decision("unreadable"))
+        commit(paths.decision, paths.old_decision("unreadable"))
     write_document(paths.decision, record)
     return replaces
 
