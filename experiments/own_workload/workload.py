@@ -78,7 +78,7 @@ def classify(ctx: StageContext, params: Classify) -> dict[str, float]:
     assert ctx.parent
     (x, y), components = ctx.data.parts["train"], np.load(ctx.parent / "components.npy")
     train, held_out = outer_split(y, ctx.fold)
-    model = LogisticRegression(C=params.strength, max_iter=2000).fit(
+    model = LogisticRegression(C=params.strength, max_iter=20_000).fit(
         x[train] @ components.T, y[train]
     )
     np.savez(ctx.output / "model.npz", weights=model.coef_ @ components, bias=model.intercept_)

@@ -609,3 +609,27 @@ def test_functions_in_other_modules_are_part_of_the_identity(
     first = run(scripted_study(**changes))
     other.write_text("def fit(ctx, params):\n    return {'score': -params.value}\n")
     assert winners(first) != winners(run(scripted_study(**changes)))
+
+
+def test_one_phase_of_a_changed_study_leaves_no_decision_of_the_old_one(
+    run: Runner, scripted_study: StudyMaker
+) -> None:
+    run(scripted_study())
+    outcome = run(scripted_study(seed=12), phase="preparation")
+    assert [record["phase"] for record in outcome.report["phases"]] == ["preparation"]
+    assert outcome.report["study"]["seed"] == 12
+
+
+def test_a_trial_of_a_changed_study_leaves_the_decided_one_alone(
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    outcome = run(scripted_study())
+    kept = (outcome.paths.study, outcome.paths.report, outcome.paths.phase("value").decision)
+    before = [path.read_bytes() for path in kept]
+    run_trial(
+        scripted_study(seed=12),
+        "preparation-value=0.7",
+        results=tmp_path / "results",
+        in_process=True,
+    )
+    assert [path.read_bytes() for path in kept] == before

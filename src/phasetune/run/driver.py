@@ -119,6 +119,7 @@ class Driver:
             StudyError: there is no such trial; the message lists those there are.
             PhasetuneError, Interrupted: as for `run`.
         """
+        self._executor.replaces_study = False
         trial = self._recorded(lambda planner: self._run_trial(planner, name))
         return trial, self._result.account
 
@@ -153,6 +154,7 @@ class Driver:
         carried = planner.base_settings()
         for index in range(len(self._study.phases)):
             plan = planner.phase(index, carried)
+            self._retire_if_outdated(plan)
             if self._only_phase is not None and index < self._only_phase:
                 carried = self._earlier_winner(plan)
                 continue
@@ -207,16 +209,15 @@ class Driver:
                 missing=sum(state is RunState.PENDING for state in states.values()),
             )
         )
-        if self._is_outdated(plan):
-            self._retire(plan.index)
         self._executor.execute(plan.name, plan.all_trials)
         self._stop.raise_if_asked()
         return self._decide(plan)
 
-    def _is_outdated(self, plan: PhasePlan) -> bool:
-        """Whether there is a decision, but of another plan."""
+    def _retire_if_outdated(self, plan: PhasePlan) -> None:
+        """Put a decision of another plan away before anything runs."""
         paths, rule = self._study_paths.phase(plan.name), Rule.of(self._study)
-        return paths.decision.exists() and fitting_decision(paths, plan, rule) is None
+        if paths.decision.exists() and fitting_decision(paths, plan, rule) is None:
+            self._retire(plan.index)
 
     def _retire(self, first: int) -> None:
         """Put away the decisions from a phase on, and the report: they are of another study now."""

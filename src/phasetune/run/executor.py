@@ -77,6 +77,7 @@ class Executor:
         self._is_prepared = False
         self.ledger = Ledger(self._paths, listener)
         self.account = Account()
+        self.replaces_study = True
 
     def __enter__(self) -> Self:
         return self
@@ -199,7 +200,12 @@ class Executor:
         self._is_prepared = True
 
     def keep_study(self) -> None:
-        """Keep the study as resolved, and tell what changed since it was last kept."""
+        """Keep the study as resolved, and tell what changed since it was last kept.
+
+        Not where another one is kept and this command decides nothing (`replaces_study`).
+        """
+        if self._study_paths.study.exists() and not self.replaces_study:
+            return
         for message in write_study(self._study, self._study_paths):
             self._listener.notify(Noticed(message=message))
 
