@@ -113,17 +113,16 @@ def test_one_run_at_a_time_on_one_gpu_and_four_on_four(
     scripted_study: StudyMaker, tmp_path: Path
 ) -> None:
     phases = [{"name": "value", "grid": {"train.value": [0.1, 0.2, 0.3, 0.4]}}]
-    params = {"train": {"seconds": 1.0, "steps": 2}, "test": {"other": 1.0}}
+    params = {"train": {"seconds": 1.5, "steps": 2}, "test": {"other": 1.0}}
     study = scripted_study(phases=phases, params=params, final={"refit": False, "test": False})
     content = json.dumps(study.model_dump(mode="json", exclude_unset=True))
     found = {gpus: _decision(gpus, content, tmp_path) for gpus in (1, 4)}
     assert _values(found[1], "device") == [0.0, 0.0, 0.0, 0.0]
     assert sorted(_values(found[4], "device")) == [0.0, 1.0, 2.0, 3.0]
     alone, together = (sorted(_values(found[gpus], "ended")) for gpus in (1, 4))
-    assert all(later - earlier > 1.9 for earlier, later in pairwise(alone))
-    # four runs of 2 s each overlap where the last ends before two could have gone one by one
-    starts = [ended - 2.0 for ended in together]
-    assert max(starts) < min(together) + 2.0
+    assert all(later - earlier > 2.9 for earlier, later in pairwise(alone))
+    # one after the other, the last of four runs of 3 s ends 9 s after the first
+    assert max(together) - min(together) < 8.9
     for metric in ("score", "chain"):
         assert _values(found[1], metric) == _values(found[4], metric)
 
