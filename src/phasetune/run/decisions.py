@@ -1,5 +1,6 @@
 """From a phase's artifacts to its decision."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from phasetune.plan.trial import PhasePlan, Trial
@@ -7,28 +8,30 @@ from phasetune.run.ledger import Ledger
 from phasetune.run.scoring import environments, phase_scores
 from phasetune.select.decide import decide
 from phasetune.select.record import decision_record, inputs_record
+from phasetune.select.scores import TrialScore
 from phasetune.select.verdict import Rule
 from phasetune.store.documents import document_digest
 
 
 def decision_inputs(plan: PhasePlan, rule: Rule, ledger: Ledger) -> str:
     """A digest of everything that the phase's decision follows from."""
+    return _inputs(plan, rule, phase_scores(plan, ledger))
+
+
+def _inputs(plan: PhasePlan, rule: Rule, scores: Sequence[TrialScore]) -> str:
+    points = {trial.name: trial.point for trial in plan.trials}
     return document_digest(
-        inputs_record(
-            carried=plan.carried,
-            points={trial.name: trial.point for trial in plan.trials},
-            rule=rule,
-            scores=phase_scores(plan, ledger),
-        )
+        inputs_record(carried=plan.carried, points=points, rule=rule, scores=scores)
     )
 
 
 def phase_decision(plan: PhasePlan, rule: Rule, ledger: Ledger) -> dict[str, Any]:
     """Decide a phase; the document says what from."""
+    scores = phase_scores(plan, ledger)
     return decision_record(
-        decide(phase_scores(plan, ledger), rule),
+        decide(scores, rule),
         phase=plan.name,
-        inputs=decision_inputs(plan, rule, ledger),
+        inputs=_inputs(plan, rule, scores),
         rule=rule,
         carried=plan.carried,
         trials={trial.name: _about(trial) for trial in plan.all_trials},

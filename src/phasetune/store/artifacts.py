@@ -149,31 +149,25 @@ class ArtifactStore:
             StoreError: the disk is full, or the stage left something that is no plain file.
         """
         try:
-            return self._publish(draft, stage, key, metrics, history, record)
+            (draft / HISTORY).write_text(document_text({"rows": history}))
+            manifest = {
+                "schema": SCHEMA,
+                "stage": stage,
+                "key": key,
+                "metrics": dict(metrics),
+                "files": _described_files(draft),
+                **record,
+            }
+            text = document_text(manifest)
+            (draft / MANIFEST).write_text(text)
+            return self._appear(draft, json.loads(text))
         except OSError as error:
             raise StoreError(
                 f"the artifact {stage}/{key} can't be published: {error.strerror or error}"
             ) from error
 
-    def _publish(
-        self,
-        draft: Path,
-        stage: str,
-        key: str,
-        metrics: Mapping[str, float],
-        history: list[dict[str, float]],
-        record: Mapping[str, Any],
-    ) -> Artifact:
-        (draft / HISTORY).write_text(document_text({"rows": history}))
-        manifest = {
-            "schema": SCHEMA,
-            "stage": stage,
-            "key": key,
-            "metrics": dict(metrics),
-            "files": _described_files(draft),
-            **record,
-        }
-        (draft / MANIFEST).write_text(document_text(manifest))
+    def _appear(self, draft: Path, manifest: Mapping[str, Any]) -> Artifact:
+        stage, key = manifest["stage"], manifest["key"]
         target = self.folder(stage, key)
         existing = self.intact(stage, key)
         if existing is not None:
@@ -188,7 +182,7 @@ class ArtifactStore:
                 raise
             self.set_aside(stage, key, reason="damaged")
             durable.commit(draft, target)
-        return Artifact(folder=target, manifest=json.loads(document_text(manifest)))
+        return Artifact(folder=target, manifest=manifest)
 
     def intact(self, stage: str, key: str) -> Artifact | None:
         """The artifact of a key; None where there is none or it is damaged."""
