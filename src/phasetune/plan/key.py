@@ -7,7 +7,6 @@ Names, notes, resources, paths and times are not in it. Library versions and the
 environment class, which the artifact's manifest holds.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,9 +50,3 @@ class Identity:
             },
             where=stage.name,
         )
-
-
-def derived_seed(seed: int, *stream: str | int) -> int:
-    """A seed in [0, 2**32) for a named stream of a study's seed."""
-    text = "\0".join(str(part) for part in (seed, *stream))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

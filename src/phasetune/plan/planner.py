@@ -11,12 +11,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from phasetune.errors import PlanError
-from phasetune.plan.key import Identity, derived_seed
+from phasetune.plan.key import Identity
 from phasetune.plan.names import BASELINE_NAME, default_names, equal_names, templated_name
 from phasetune.plan.points import count_points, points_of, refuse_equal
 from phasetune.plan.trial import PhasePlan, Replicate, Run, Trial
 from phasetune.stage.canonical import canonical_json
 from phasetune.stage.contract import Fold, Stage
+from phasetune.stage.seeds import derived_seed
 from phasetune.study.load import LoadedStudy
 from phasetune.study.parameters import Settings, flatten, nest, set_parameter, typed_settings
 from phasetune.study.schema import FINAL, Phase, Point
