@@ -32,7 +32,7 @@ def test_one_row_per_trial_and_phase(whole: StudyOutcome) -> None:
     assert (first["train.value"], first["score"]) == (0.2, 0.2)
     assert first["margin: other >= 0.3"] == pytest.approx(0.7)
     assert math.isnan(first["score_sem"])
-    assert {"reason", "note", "seconds_alone"} < set(frame.columns)
+    assert {"reason", "note", "total_time_min"} < set(frame.columns)
 
 
 def test_with_replicates_a_trial_has_one_row_and_its_error(ran: Runner, results: Path) -> None:

@@ -9,6 +9,8 @@ from phasetune.plan.planner import Planner
 from phasetune.plan.show import StudyPlan, cost_of
 from phasetune.plan.survey import Winner, survey
 from phasetune.plan.trial import PhasePlan, Run
+from phasetune.plan.warnings import workload_warnings
+from phasetune.run.machine import device_of_this_process
 from phasetune.run.records import fitting_decision
 from phasetune.select.record import carried_settings, carries
 from phasetune.select.verdict import Rule
@@ -64,11 +66,16 @@ def plan_study(
     def is_stored(run: Run) -> bool:
         return store.intact(run.stage, run.key) is not None
 
-    found = survey(Planner(loaded, state.fingerprints), decided=decided, is_stored=is_stored)
+    planner = Planner(loaded, state.fingerprints)
+    found = survey(planner, decided=decided, is_stored=is_stored)
+    device = device_of_this_process(loaded.study.resources_per_trial)
     return StudyPlan(
         study=loaded.study.name,
         survey=found,
         data=state,
         cost=cost_of(found, store),
-        warnings=loaded.study.warnings,
+        warnings=(
+            *loaded.study.warnings,
+            *workload_warnings(loaded, planner.first_settings, device=device),
+        ),
     )

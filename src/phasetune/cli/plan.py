@@ -98,7 +98,15 @@ def _difference(distinct: Span, missing: Span) -> Span:
 def _shared(found: StudySurvey) -> str:
     asked = _sum(stage.asked for stage in found.stages)
     distinct = _sum(stage.distinct for stage in found.stages)
-    return f"Shared: {distinct} runs instead of {asked}, with the final refit and test."
+    of_trials = ", ".join(
+        f"{stage.stage} {stage.shared} instead of {stage.alone}"
+        for stage in found.stages
+        if stage.alone.high
+    )
+    return (
+        f"Shared by the trials: {of_trials}. In all {distinct} runs instead of {asked}, with "
+        "baselines, the final refit and test."
+    )
 
 
 def _sum(spans: Iterable[Span]) -> Span:

@@ -46,7 +46,7 @@ def print_outcome(outcome: StudyOutcome, results: Path, progress: Progress) -> N
 def _done(account: Account, progress: Progress) -> str:
     if progress.num_ended:
         shared = f"Executed {progress.num_ended} of {len(account.distinct)} distinct runs"
-        return f"{shared}, for the {account.asked} that the trials ask for."
+        return f"{shared}, for the {account.asked} that trials take alone."
     if account.failures:
         why = "what is not stored failed before, or needs what failed"
     else:

@@ -75,10 +75,20 @@ class Planner:
         Raises:
             PlanError: as for `phase`.
         """
-        carried = self.base_settings()
+        self.final(self.first_settings()[-1])
+
+    def first_settings(self) -> list[Settings]:
+        """The settings of all trials as if the first point of each phase won; last, its winner's.
+
+        Raises:
+            PlanError: as for `phase`.
+        """
+        carried, found = self.base_settings(), list[Settings]()
         for index in range(len(self.study.phases)):
-            carried = self.phase(index, carried).trials[0].settings
-        self.final(carried)
+            plan = self.phase(index, carried)
+            found += [trial.settings for trial in plan.all_trials]
+            carried = plan.trials[0].settings
+        return [*found, carried]
 
     def final(self, winner: Settings) -> Trial | None:
         """The last winner, refitted on all training data and tested once; None if neither."""

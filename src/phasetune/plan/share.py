@@ -9,6 +9,7 @@ A wave is what can run at once: runs that need nothing from each other. A run wh
 stored is in the first one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from phasetune.plan.trial import Run, Trial
 
 @dataclass(frozen=True, kw_only=True)
 class StageSharing:
-    """How often a stage was asked for, and how many distinct runs that is."""
+    """How many runs of a stage trials take, each by itself, and how many distinct ones that is."""
 
     stage: str
     asked: int
@@ -44,12 +45,9 @@ def waves(runs: Sequence[Run], is_done: Callable[[Run], bool]) -> tuple[tuple[Ru
 
 def sharing(trials: Sequence[Trial]) -> tuple[StageSharing, ...]:
     """Per stage, in the order of the chain, what was asked for and what is distinct."""
-    asked: dict[str, int] = {}
-    keys: dict[str, set[str]] = {}
-    for run in (run for trial in trials for run in trial.runs):
-        asked[run.stage] = asked.get(run.stage, 0) + 1
-        keys.setdefault(run.stage, set()).add(run.key)
+    asked = Counter(run.stage for trial in trials for run in trial.runs_alone)
+    distinct = Counter(run.stage for run in distinct_runs(trials))
     return tuple(
-        StageSharing(stage=stage, asked=count, distinct=len(keys[stage]))
+        StageSharing(stage=stage, asked=count, distinct=distinct[stage])
         for stage, count in asked.items()
     )

@@ -40,10 +40,16 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class StageSurvey:
-    """Runs of one stage in the whole study: asked for by trials, distinct, and stored already."""
+    """Runs of one stage: asked for by each trial by itself, distinct, and not stored.
+
+    `alone` and `shared` are what the phases' own trials ask for and how many distinct runs that
+    is; the others count extra baselines, the final refit and the test as well.
+    """
 
     stage: str
     function: str
+    alone: Span
+    shared: Span
     asked: Span
     distinct: Span
     missing: Span
@@ -89,6 +95,8 @@ class _Planned:
         self.plan = plan
         self.runs = {run.key: run for run in distinct_runs(plan.all_trials)}
         self.asked = _asked(plan.all_trials)
+        self.alone = _asked(plan.trials)
+        self.own = {run.key: run.stage for run in distinct_runs(plan.trials)}
         self.settings = {canonical_json(trial.settings) for trial in plan.all_trials}
 
 
@@ -114,9 +122,16 @@ class _Way:
         final = _asked([] if self.final is None else [self.final])
         return sum((phase.asked for phase in self.phases), final)
 
+    def alone(self) -> Counter[str]:
+        return sum((phase.alone for phase in self.phases), Counter[str]())
+
+    def shared(self) -> Counter[str]:
+        own = {key: stage for phase in self.phases for key, stage in phase.own.items()}
+        return Counter(own.values())
+
 
 def _asked(trials: Iterable[Trial]) -> Counter[str]:
-    return Counter(run.stage for trial in trials for run in trial.runs)
+    return Counter(run.stage for trial in trials for run in trial.runs_alone)
 
 
 def survey(planner: Planner, *, decided: Decided, is_stored: Callable[[Run], bool]) -> StudySurvey:
@@ -206,11 +221,14 @@ def _stages(ways: Sequence[_Way], stored: _Remembered) -> tuple[StageSurvey, ...
     missing = [Counter(run.stage for run in runs if not stored(run)) for runs in distinct]
     counts = [Counter(run.stage for run in runs) for runs in distinct]
     asked = [way.asked() for way in ways]
+    alone, shared = [way.alone() for way in ways], [way.shared() for way in ways]
     functions = {run.stage: run.function for run in distinct[0]}
     return tuple(
         StageSurvey(
             stage=stage,
             function=function,
+            alone=Span.of(found[stage] for found in alone),
+            shared=Span.of(found[stage] for found in shared),
             asked=Span.of(found[stage] for found in asked),
             distinct=Span.of(found[stage] for found in counts),
             missing=Span.of(found[stage] for found in missing),

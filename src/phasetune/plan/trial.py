@@ -51,6 +51,11 @@ class Trial:
         return tuple(run for replicate in self.replicates for run in replicate.runs)
 
     @property
+    def runs_alone(self) -> tuple[Run, ...]:
+        """Each of its runs once: what it takes by itself, with nothing else stored."""
+        return tuple({run.key: run for run in self.runs}.values())
+
+    @property
     def key(self) -> str:
         """What the trial computes: its runs, whatever its name is."""
         return digest([run.key for run in self.runs])

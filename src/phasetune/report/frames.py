@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from phasetune.report.document import chosen_studies, kept_study
+from phasetune.report.times import mean_minutes, minutes
 from phasetune.store.artifacts import Artifact, ArtifactStore
 from phasetune.store.documents import read_document
 from phasetune.store.failures import FailureStore
@@ -63,7 +64,7 @@ def _trial_rows(
                 yield {
                     "study": paths.root.name,
                     **_trial_row(trial, verdict, decision),
-                    "seconds_alone": _seconds_alone(trial, store),
+                    **_times(trial, store),
                 }
 
 
@@ -99,11 +100,13 @@ def _float(value: Any) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _seconds_alone(trial: Mapping[str, Any], store: ArtifactStore) -> float:
-    """What the trial would have taken without sharing: the sum over all its runs."""
-    runs = [run for replicate in trial["replicates"] for run in replicate["runs"]]
-    found = [store.intact(run["stage"], run["key"]) for run in runs]
-    return sum(artifact.duration_seconds for artifact in found if artifact is not None)
+def _times(trial: Mapping[str, Any], store: ArtifactStore) -> dict[str, float]:
+    """The minutes of one replicate, the mean over them, as if nothing was shared."""
+    chains = [
+        [(run["stage"], store.intact(run["stage"], run["key"])) for run in replicate["runs"]]
+        for replicate in trial["replicates"]
+    ]
+    return mean_minutes([minutes(chain) for chain in chains])
 
 
 def _run_rows(results: Path, paths: StudyPaths) -> Iterator[dict[str, Any]]:
@@ -150,6 +153,7 @@ def _run_row(
         "device": artifact.environment["device"],
         "computed_by": computed["study"],
         "started": computed["started"],
+        **artifact.peak_memory_gib,
         "path": str(artifact.folder),
     }
     return with_metrics({**about, **row}, artifact.metrics)

@@ -1,13 +1,21 @@
-"""A folder per trial by its name, for people: `trials/<name>/results.json`."""
+"""A folder per trial by its name, for people: `trials/<name>/results.json`, and what it exports.
 
+Files that a stage exports, such as a pre-trained encoder, are copied there as
+`<name>_<file>`; of a trial with several replicates those of the first.
+"""
+
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phasetune.report.times import mean_minutes, minutes
 from phasetune.select.record import summary_record
 from phasetune.select.scores import TrialScore, chain_metrics, summaries
-from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.artifacts import Artifact, ArtifactStore
+from phasetune.store.digests import file_digest
 from phasetune.store.documents import read_document, write_document
+from phasetune.store.durable import replacing
 from phasetune.store.paths import ResultsPaths, StudyPaths
 
 SCHEMA = 1
@@ -46,6 +54,7 @@ def write_trial_results(
     replicates = [_replicate(replicate, store) for replicate in trial["replicates"]]
     complete = [replicate["metrics"] for replicate in replicates if replicate["is_done"]]
     score = TrialScore(name=trial["name"], index=0, key=trial["key"], replicates=complete)
+    _copy_exports(study, trial, store)
     document = {
         "schema": SCHEMA,
         "name": trial["name"],
@@ -55,6 +64,7 @@ def write_trial_results(
         "parameters": trial["settings"],
         **_standing(study, trial),
         "metrics": {name: summary_record(found) for name, found in summaries(score).items()},
+        "times": mean_minutes([replicate["times"] for replicate in replicates]),
         "replicates": replicates,
     }
     write_document(trial_results(study, trial["name"]), document)
@@ -70,13 +80,30 @@ def _replicate(replicate: Mapping[str, Any], store: ArtifactStore) -> dict[str, 
         "metrics": chain_metrics(
             [(run["stage"], {} if artifact is None else artifact.metrics) for run, artifact in runs]
         ),
-        "runs": [
-            {
-                "stage": run["stage"],
-                "key": run["key"],
-                "artifact": f"store/{run['stage']}/{run['key']}",
-                "seconds": None if artifact is None else artifact.duration_seconds,
-            }
-            for run, artifact in runs
-        ],
+        "times": minutes([(run["stage"], artifact) for run, artifact in runs]),
+        "runs": [_run(run, artifact) for run, artifact in runs],
     }
+
+
+def _run(run: Mapping[str, Any], artifact: Artifact | None) -> dict[str, Any]:
+    about = {
+        "stage": run["stage"],
+        "key": run["key"],
+        "artifact": f"store/{run['stage']}/{run['key']}",
+    }
+    if artifact is None:
+        return {**about, "seconds": None}
+    return {**about, "seconds": artifact.duration_seconds, **artifact.peak_memory_gib}
+
+
+def _copy_exports(study: StudyPaths, trial: Mapping[str, Any], store: ArtifactStore) -> None:
+    for run in trial["replicates"][0]["runs"]:
+        artifact = store.intact(run["stage"], run["key"])
+        if artifact is None:
+            continue
+        for name in artifact.exports:
+            source = artifact.files / name
+            target = study.trial(trial["name"]) / f"{trial['name']}_{name}"
+            if not target.is_file() or file_digest(target) != file_digest(source):
+                with replacing(target) as draft:
+                    shutil.copyfile(source, draft)

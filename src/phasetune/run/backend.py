@@ -29,6 +29,10 @@ class Backend(Protocol):
     def name(self) -> str:
         """How people call it."""
 
+    @property
+    def device(self) -> str:
+        """`"cpu"` or `"cuda"`: what its runs get; asked once it is entered."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
@@ -46,7 +50,7 @@ class InProcessBackend:
     name = "in-process"
 
     def __init__(self, study: Study) -> None:
-        self._device = device_of_this_process(study.resources_per_trial)
+        self.device = device_of_this_process(study.resources_per_trial)
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +65,7 @@ class InProcessBackend:
             listener.notify(RunStarted(label=request.label))
             channel = _FileChannel(request=request, listener=listener, stop=stop)
             with stop.bounded():
-                execute(request, channel, device=self._device, has_watchdog=False)
+                execute(request, channel, device=self.device, has_watchdog=False)
             announce(request, listener)
         stop.raise_if_asked()
 

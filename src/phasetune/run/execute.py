@@ -21,8 +21,10 @@ from phasetune.run.machine import (
     resolved_precision,
     seed_everything,
 )
+from phasetune.run.memory import PeakMemory
 from phasetune.run.request import RunRequest, RunState, WorkloadRequest
 from phasetune.stage.canonical import canonical_json
+from phasetune.stage.contract import Stage
 from phasetune.stage.resolve import ResolvedWorkload, resolve_function, resolve_workload
 from phasetune.store.artifacts import FILES, Artifact, ArtifactStore
 from phasetune.store.failures import Failure, FailureStore
@@ -58,6 +60,7 @@ def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog:
         )
         context = _context(request, workload, draft, channel, device, watchdog)
         try:
+            memory = PeakMemory(device)
             metrics = _call(request, workload, context)
         except RunStopped:
             return RunState.STOPPED
@@ -68,7 +71,8 @@ def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog:
             clean_up(device)
         if metrics is None:
             return RunState.STOPPED
-        _publish(request, store, draft, context, metrics, started)
+        provenance = {"started": started.isoformat(timespec="seconds"), **memory.gib()}
+        _publish(request, store, draft, context, metrics, workload, provenance)
     return RunState.DONE
 
 
@@ -152,6 +156,7 @@ def _call(
     if context.saw_stop:
         return None
     _refuse_odd_files(context.output)
+    _refuse_missing_exports(stage, context.output)
     return checked_metrics(returned, source=f"stage {stage.name!r}")
 
 
@@ -162,13 +167,20 @@ def _refuse_odd_files(output: Path) -> None:
             raise StageError(f"output: {name} must be a plain file or folder, not a link or device")
 
 
+def _refuse_missing_exports(stage: Stage, output: Path) -> None:
+    missing = [name for name in stage.exports if not (output / name).is_file()]
+    if missing:
+        raise StageError(f"stage {stage.name!r} must leave the file {missing[0]}, which it exports")
+
+
 def _publish(
     request: RunRequest,
     store: ArtifactStore,
     draft: Path,
     context: RunContext,
     metrics: dict[str, float],
-    started: datetime,
+    workload: ResolvedWorkload,
+    provenance: dict[str, Any],
 ) -> Artifact:
     run = request.run
     record = {
@@ -180,14 +192,15 @@ def _publish(
             "parent": run.parent,
             "function": run.function,
             "code": request.workload.code,
+            "exports": list(workload.stage(run.stage).exports),
         },
         "provenance": {
             "study": request.study,
             "attempt": request.attempt.name,
-            "started": started.isoformat(timespec="seconds"),
             "duration_seconds": context.elapsed_seconds,
             "resumed": context.resumed is not None,
             "host": socket.gethostname(),
+            **provenance,
         },
     }
     return store.publish(

@@ -10,6 +10,7 @@ from phasetune.errors import StoreError, StudyError
 from phasetune.plan.data import content_problems
 from phasetune.plan.share import distinct_runs, waves
 from phasetune.plan.trial import Run, Trial
+from phasetune.plan.warnings import workload_warnings
 from phasetune.run.backend import Backend
 from phasetune.run.events import Listener, Noticed, WaveStarted
 from phasetune.run.interrupt import StopSwitch
@@ -35,7 +36,7 @@ class FailedRun:
 
 @dataclass(kw_only=True)
 class Account:
-    """What was executed now; how many runs trials asked for and how many distinct ones that is."""
+    """What was executed now; how many runs trials take, each by itself, and distinct ones."""
 
     executed: list[dict[str, Any]] = field(default_factory=list)
     has_new_failures: bool = False
@@ -75,6 +76,7 @@ class Executor:
         self._strict_environment = strict_environment
         self._entered = ExitStack()
         self._is_prepared = False
+        self._told: set[str] = set()
         self.ledger = Ledger(self._paths, listener)
         self.account = Account()
         self.replaces_study = True
@@ -109,8 +111,9 @@ class Executor:
         points, labels = run_points(trials), _labels(trials)
         while wave := self._next_wave(runs):
             self._prepare()
+            self._warn(trials)
             self._execute_wave(phase, self._requests(phase, wave, runs, labels, points))
-        self.account.asked += sum(len(trial.runs) for trial in trials)
+        self.account.asked += sum(len(trial.runs_alone) for trial in trials)
         self.account.distinct |= {run.key for run in runs}
         self._note_failures(runs, labels)
 
@@ -198,6 +201,16 @@ class Executor:
         self._entered.enter_context(self._backend)
         self._stop.listen_again()
         self._is_prepared = True
+
+    def _warn(self, trials: Sequence[Trial]) -> None:
+        """Tell once what the workload says should be known of these settings."""
+        device = self._backend.device
+        for message in workload_warnings(
+            self._loaded, lambda: [trial.settings for trial in trials], device=device
+        ):
+            if message not in self._told:
+                self._told.add(message)
+                self._listener.notify(Noticed(message=f"warning: {message}"))
 
     def keep_study(self) -> None:
         """Keep the study as resolved, and tell what changed since it was last kept.

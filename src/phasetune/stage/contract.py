@@ -33,13 +33,15 @@ class Stage:
     """One step of a workload.
 
     `params` is the type of its parameters, `function` its import path (`"module:function"`),
-    `reads` the parts of the data it depends on.
+    `reads` the parts of the data it depends on. `exports` names files that it always leaves and
+    that people look for by a trial's name: `trials/<trial>/<trial>_<file>`.
     """
 
     name: str
     params: type[BaseModel]
     function: str
     reads: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
     milestone: Callable[[Any], Milestone | None] | None = None
 
 
@@ -109,8 +111,10 @@ class Workload(Protocol):
     """A module; only `STAGES` and `Data` are required.
 
     It may have `check(params, data) -> Iterable[str]`: rules across stages, in one sentence each;
-    and `load(path) -> Predictor`. Its `Data` may have `check(*, folds: int) -> Iterable[str]`:
-    what is wrong with the content, asked before anything is trained.
+    `warnings(params, data, *, device) -> Iterable[str]`: what is allowed, but should be known
+    before it runs on a device; and `load(path) -> Predictor`. Its `Data` may have
+    `check(*, folds: int) -> Iterable[str]`: what is wrong with the content, asked before anything
+    is trained.
     """
 
     STAGES: tuple[Stage, ...]
@@ -118,4 +122,13 @@ class Workload(Protocol):
 
 
 CheckParameters = Callable[[Mapping[str, Any], Any], Iterable[str]]
+
+
+class WarnOfParameters(Protocol):
+    """A workload's `warnings`."""
+
+    def __call__(self, params: Mapping[str, Any], data: Any, *, device: str) -> Iterable[str]:
+        """Sentences about the parameters of all stages, by stage."""
+
+
 StageFunction = Callable[[StageContext, Any], Mapping[str, float]]

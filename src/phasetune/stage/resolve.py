@@ -19,6 +19,7 @@ from phasetune.stage.contract import (
     CheckParameters,
     Stage,
     StageFunction,
+    WarnOfParameters,
 )
 from phasetune.stage.sources import covered_files, files_digest, find_module, imported_packages
 
@@ -35,6 +36,7 @@ class ResolvedWorkload:
     data_type: type[BaseModel]
     code: str
     check: CheckParameters | None
+    warn: WarnOfParameters | None = None
     imports: frozenset[str] = frozenset()
 
     def stage(self, name: str) -> Stage:
@@ -102,6 +104,7 @@ def resolve_workload(
         code=code,
         imports=imported_packages(files.values()),
         check=cast(CheckParameters | None, getattr(module, "check", None)),
+        warn=cast(WarnOfParameters | None, getattr(module, "warnings", None)),
     )
 
 
@@ -237,8 +240,9 @@ def _field_problems(stage: Stage) -> Iterable[str]:
         yield f"stage {name!r} needs a pydantic BaseModel as params"
     if not (isinstance(function, str) and _FUNCTION.fullmatch(function)):
         yield f"stage {name!r}: function must be of the form 'module:function', but is {function!r}"
-    if not (isinstance(reads, tuple | list) and all(isinstance(part, str) for part in reads)):
-        yield f"stage {name!r}: reads must be a tuple of names, but is {reads!r}"
+    for field, names in (("reads", reads), ("exports", stage.exports)):
+        if not (isinstance(names, tuple | list) and all(isinstance(n, str) for n in names)):
+            yield f"stage {name!r}: {field} must be a tuple of names, but is {names!r}"
 
 
 def _order_problems(path: str, stages: Sequence[Stage]) -> Iterable[str]:

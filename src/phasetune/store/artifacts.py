@@ -60,6 +60,18 @@ class Artifact:
     def duration_seconds(self) -> float:
         return float(self.manifest["provenance"]["duration_seconds"])
 
+    @property
+    def peak_memory_gib(self) -> dict[str, float]:
+        """`peak_memory_gib` of its process, and `peak_gpu_memory_gib` where it had a GPU."""
+        found: Mapping[str, Any] = self.manifest["provenance"]
+        names = ("peak_memory_gib", "peak_gpu_memory_gib")
+        return {name: float(found[name]) for name in names if name in found}
+
+    @property
+    def exports(self) -> tuple[str, ...]:
+        """Files that people look for by a trial's name."""
+        return tuple(self.manifest["run"].get("exports", ()))
+
     def history(self) -> list[dict[str, float]]:
         """One row per reported step, in order; each has `step`."""
         rows: list[dict[str, Any]] = json.loads((self.folder / HISTORY).read_bytes())["rows"]
@@ -213,7 +225,7 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
 def _has_all(manifest: dict[str, Any]) -> bool:
     return all(
         isinstance(manifest.get(name), dict)
-        for name in ("metrics", "files", "environment", "provenance")
+        for name in ("metrics", "files", "environment", "run", "provenance")
     )
 
 

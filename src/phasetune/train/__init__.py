@@ -1,5 +1,9 @@
-"""What training needs, without Ray: today the splits, so that every workload cuts rows alike."""
+"""What training needs, without Ray and MLflow: splits, scores, losses, the fit loop, safe arrays.
 
+Importing it imports no torch; what needs torch is in modules of its own.
+"""
+
+from phasetune.train.scores import classification_scores
 from phasetune.train.splits import inner_split, outer_split
 
-__all__ = ["inner_split", "outer_split"]
+__all__ = ["classification_scores", "inner_split", "outer_split"]

@@ -13,7 +13,7 @@ from typing import Any, Self
 from phasetune.errors import StoreError, StudyError
 from phasetune.run.events import Listener, RunFailed
 from phasetune.run.interrupt import StopSwitch
-from phasetune.run.machine import resources_per_run
+from phasetune.run.machine import device_for, resources_per_run
 from phasetune.run.ray.session import Cluster, Terminal, cluster
 from phasetune.run.ray.trainable import (
     KEY,
@@ -44,6 +44,14 @@ class RayBackend:
         self._entered = ExitStack()
         self._cluster: Cluster | None = None
 
+    @property
+    def device(self) -> str:
+        """Of a private cluster what this machine has; of a joined one what it says."""
+        gpus = self._resources()["gpu"]
+        if self._address is not None:
+            return "cuda" if gpus else "cpu"
+        return device_for(gpus)
+
     def __enter__(self) -> Self:
         with self._terminal.quietly():
             self._cluster = self._entered.enter_context(cluster(self._address))
@@ -71,11 +79,10 @@ class RayBackend:
         from phasetune.run.ray.callback import EndWhenStopped, WaveCallback
 
         callback = WaveCallback(wave, listener, self._terminal)
-        attempt = wave[0].attempt
+        attempt, resources = wave[0].attempt, self._resources()
+        _refuse_unavailable(resources)
         tuner = tune.Tuner(
-            tune.with_resources(
-                tune.with_parameters(execute_in_worker, requests=wave), self._resources()
-            ),
+            tune.with_resources(tune.with_parameters(execute_in_worker, requests=wave), resources),
             param_space={"run": tune.grid_search([_config(i, r) for i, r in enumerate(wave)])},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
@@ -106,9 +113,7 @@ class RayBackend:
             cpus=cpus,
             gpus=gpus,
         )
-        wanted = {"cpu": asked.cpu or 1.0, "gpu": asked.gpu or 0.0}
-        _refuse_unavailable(wanted)
-        return wanted
+        return {"cpu": asked.cpu or 1.0, "gpu": asked.gpu or 0.0}
 
     def _settle(
         self, wave: Sequence[RunRequest], results: Any, listener: Listener, stop: StopSwitch

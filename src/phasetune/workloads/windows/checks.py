@@ -1,0 +1,88 @@
+"""What is wrong with the content of the data, asked before anything trains."""
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasetune.errors import StageError
+from phasetune.train.splits import INNER_FRACTION
+
+if TYPE_CHECKING:
+    from phasetune.workloads.windows.data import Data, Part
+
+PARTS: tuple["Part", ...] = ("unlabeled", "train", "test")
+
+
+def content_problems(data: "Data", *, folds: int) -> Iterable[str]:
+    """What is wrong, in one sentence each; `folds` is in how many parts `train` is cut."""
+    unreadable = []
+    for part in PARTS:
+        try:
+            data.windows_of(part)
+        except (OSError, StageError) as error:
+            unreadable.append(str(error))
+    if unreadable:
+        return unreadable
+    return [
+        *_shape_problems(data),
+        *_label_problems(data),
+        *_fold_problems(data.labels_of("train"), folds),
+        *_shared_rows(data),
+    ]
+
+
+def _shape_problems(data: "Data") -> Iterable[str]:
+    expected = data.windows_of("train").shape[1:]
+    for part in PARTS:
+        found = data.windows_of(part).shape[1:]
+        if found != expected:
+            yield (
+                f"windows of {part} must have {list(expected)} time steps and channels, as in "
+                f"train, but have {list(found)}"
+            )
+    if len(data.windows_of("unlabeled")) < 2:
+        yield "unlabeled must have at least 2 windows, one to train on and one to validate on"
+
+
+def _label_problems(data: "Data") -> Iterable[str]:
+    labels = data.labels_of("train")
+    missing = sorted(set(range(data.num_classes)) - set(np.unique(labels).tolist()))
+    if data.num_classes < 2:
+        yield "train must have at least two classes, but all labels are 0"
+    if missing:
+        yield f"train must have every class from 0 to {data.num_classes - 1}, but has no {missing}"
+    unknown = sorted(set(np.unique(data.labels_of("test")).tolist()) - set(np.unique(labels)))
+    if unknown:
+        yield f"test has labels {unknown} that train has not"
+
+
+def _fold_problems(labels: NDArray[np.int64], folds: int) -> Iterable[str]:
+    """Every class must be in every fold, and twice in what is left to train on."""
+    counts = np.bincount(labels)
+    for label in np.flatnonzero(counts):
+        left = counts[label] - math.ceil(counts[label] / folds) if folds > 1 else counts[label]
+        if counts[label] < folds or left < 2:
+            yield (
+                f"class {label} has {counts[label]} windows in train, too few for {folds} folds; "
+                "use fewer folds or more data"
+            )
+    rows = len(labels) - math.ceil(len(labels) / folds) if folds > 1 else len(labels)
+    if math.ceil(rows * INNER_FRACTION) < len(np.flatnonzero(counts)):
+        yield (
+            f"train has {len(labels)} windows: {INNER_FRACTION:.0%} of a fold's {rows}, watched "
+            "for early stopping, must hold every class; use more data"
+        )
+
+
+def _shared_rows(data: "Data") -> Iterable[str]:
+    """Test windows that were trained on tell nothing of new ones."""
+    train = {row.tobytes() for row in data.windows_of("train")}
+    shared = [i for i, row in enumerate(data.windows_of("test")) if row.tobytes() in train]
+    if shared:
+        yield (
+            f"{len(shared)} windows of test are in train too, the first is test window "
+            f"{shared[0]}; take them out of one of both"
+        )

@@ -1,0 +1,65 @@
+"""Parts as `.npz` files: read with every check that needs one file alone, and written."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasetune.errors import StageError
+from phasetune.store.durable import replacing
+from phasetune.train.arrays import array_header, read_array
+
+
+def read_part(
+    path: Path, *, is_labelled: bool
+) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Windows, shape [n, time, channel], and labels, shape [n], where the part has them.
+
+    Raises:
+        OSError: the file is not there.
+        StageError: it is no `.npz` file, or what it holds is not what it must be.
+    """
+    _refuse_wrong_windows(path)
+    windows = read_array(path, "X")
+    if not np.isfinite(windows).all():
+        row = int(np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))[0])
+        raise StageError(f"{path}: X must be finite, but window {row} has NaN or infinity")
+    return windows, _labels(path, len(windows)) if is_labelled else None
+
+
+def _refuse_wrong_windows(path: Path) -> None:
+    header = array_header(path, "X")
+    if len(header.shape) != 3 or 0 in header.shape:
+        raise StageError(
+            f"{path}: X must have shape [n, time, channel], but has {list(header.shape)}"
+        )
+    if header.dtype != np.float32:
+        raise StageError(
+            f"{path}: X must be float32, but is {header.dtype}; save X.astype('float32')"
+        )
+
+
+def _labels(path: Path, count: int) -> NDArray[np.int64]:
+    header = array_header(path, "y")
+    if header.shape != (count,):
+        raise StageError(
+            f"{path}: y must have shape [{count}], one label per window, but has "
+            f"{list(header.shape)}"
+        )
+    if header.dtype.kind not in "iu":
+        raise StageError(f"{path}: y must be integers, but is {header.dtype}")
+    labels = read_array(path, "y").astype(np.int64)
+    if labels.min() < 0:
+        raise StageError(f"{path}: y must be labels 0, 1, ..., but has {labels.min()}")
+    return labels
+
+
+def write_part(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write arrays as an `.npz` file, whole or not at all.
+
+    Raises:
+        StoreError: the disk is full or the folder can't be written.
+    """
+    with replacing(path) as draft, draft.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)

@@ -1,0 +1,134 @@
+"""Fine-tuning: a classifier on top of the pre-trained encoder, which is frozen at first."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from phasetune.stage.contract import StageContext
+from phasetune.stage.seeds import derived_seed
+from phasetune.train.determinism import deterministic_torch
+from phasetune.train.fit import Recipe, fit
+from phasetune.train.losses import balanced_weights, classification_loss
+from phasetune.train.splits import inner_split, outer_split
+from phasetune.workloads.windows.artifact import load_encoder, save_classifier
+from phasetune.workloads.windows.augment import augmented
+from phasetune.workloads.windows.evaluate import scores_of
+from phasetune.workloads.windows.model import Classifier, normalized
+from phasetune.workloads.windows.params import Finetune
+
+
+def finetune(ctx: StageContext, params: Finetune) -> dict[str, float]:
+    """Train the classifier and leave it in `ctx.output`.
+
+    Returns:
+        The scores of `phasetune.train.scores` on the fold's held-out windows, or where none are
+        held out on those watched for early stopping; `best_val_loss`, `best_epoch` and
+        `epochs_trained`.
+
+    Raises:
+        StageError: the data is not what it must be, or a loss is not finite.
+        StoreError: the pre-trained encoder can't be read.
+    """
+    labels = ctx.data.labels_of("train")
+    rows, held_out = outer_split(labels, ctx.fold)
+    fitted, watched = inner_split(labels, rows, seed=ctx.seed)
+    with deterministic_torch(ctx.deterministic):
+        torch.manual_seed(derived_seed(ctx.seed, "initialisation"))
+        task = Classification(ctx, params, torch.from_numpy(fitted), torch.from_numpy(watched))
+        recipe = Recipe(
+            epochs=params.epochs,
+            batch_size=params.batch_size,
+            clip_norm=params.clip_norm,
+            patience=params.patience,
+            min_delta=params.min_delta,
+            patience_from=params.freeze_epochs,
+        )
+        progress = fit(task, ctx, recipe)
+    if progress is None:
+        return {}
+    save_classifier(ctx.output, task.model)
+    scored = held_out if ctx.fold is not None else watched
+    windows = ctx.data.windows_of("train")[scored]
+    return {
+        **scores_of(ctx.output, windows, labels[scored], device=ctx.device),
+        "best_val_loss": progress.best_val_loss,
+        "best_epoch": float(progress.best_epoch),
+        "epochs_trained": float(progress.epoch),
+    }
+
+
+class Classification:
+    """The task of telling classes apart: rows to fit, and rows to watch for early stopping."""
+
+    def __init__(
+        self, ctx: StageContext, params: Finetune, fitted: Tensor, watched: Tensor
+    ) -> None:
+        assert ctx.parent is not None  # noqa: S101 - the stage before is pretrain
+        device = torch.device(ctx.device)
+        self._params = params
+        num_classes = ctx.data.num_classes
+        self.model: Classifier = Classifier(
+            load_encoder(ctx.parent),
+            num_heads=params.num_heads,
+            num_classes=num_classes,
+            dropout=params.dropout,
+        ).to(device)
+        raw = torch.from_numpy(ctx.data.windows_of("train")).to(device)
+        windows = normalized(raw, self.model.shape.encoder.normalize)
+        labels = torch.from_numpy(ctx.data.labels_of("train"))
+        targets = functional.one_hot(labels, num_classes).float().to(device)
+        self._windows, self._targets = windows[fitted.to(device)], targets[fitted.to(device)]
+        self._watched = windows[watched.to(device)], targets[watched.to(device)]
+        weights = balanced_weights(labels[fitted], num_classes).to(device)
+        self._loss = classification_loss(
+            params.loss,
+            class_weights=weights if params.class_weights == "balanced" else None,
+            focal_gamma=params.focal_gamma,
+            label_smoothing=params.label_smoothing,
+        )
+        self.optimizer: torch.optim.Optimizer = self._optimizer()
+        self.num_rows = len(fitted)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Freeze the encoder's layers that are to be frozen in this epoch, thaw the others."""
+        params, encoder = self._params, self.model.encoder
+        is_frozen = epoch <= params.freeze_epochs
+        for name, parameter in encoder.lstm.named_parameters():
+            is_trained = not is_frozen and encoder.layer_of(name) >= params.freeze_layers
+            parameter.requires_grad_(is_trained)
+        self.model.train()
+        if is_frozen:
+            encoder.eval()
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """The loss of augmented windows."""
+        windows, targets = augmented(
+            self._windows.index_select(0, rows), self._targets.index_select(0, rows), self._params
+        )
+        return self._loss(self.model(windows), targets)
+
+    def validate(self) -> Mapping[str, float]:
+        """The same loss, and the accuracy, on watched windows as they are."""
+        windows, targets = self._watched
+        size = self._params.batch_size
+        logits = torch.cat([self.model(part) for part in windows.split(size)])
+        is_right = logits.argmax(dim=1) == targets.argmax(dim=1)
+        return {
+            "val_loss": float(self._loss(logits, targets)),
+            "val_accuracy": float(is_right.float().mean()),
+        }
+
+    def _optimizer(self) -> torch.optim.AdamW:
+        """One optimizer for both parts; frozen weights have no gradient, so it leaves them alone,
+        and the head's state is kept when the encoder is thawed.
+        """
+        params, model = self._params, self.model
+        factor = params.unfreeze_lr_factor if params.freeze_epochs else 1.0
+        head = [*model.pooling.parameters(), *model.head.parameters()]
+        groups = [
+            {"params": list(model.encoder.parameters()), "lr": params.learning_rate * factor},
+            {"params": head, "lr": params.learning_rate},
+        ]
+        return torch.optim.AdamW(groups, weight_decay=params.weight_decay, fused=True)

@@ -1,0 +1,63 @@
+"""Rules across stages, checked before anything runs; and what should be known."""
+
+from collections.abc import Iterable
+
+from phasetune.errors import StageError
+from phasetune.workloads.windows.data import Data
+from phasetune.workloads.windows.params import Finetune, Pretrain
+
+FULL_SIZE = 1_000_000
+"""Windows times epochs of pre-training from which on a CPU needs hours."""
+
+
+def problems(pretrain: Pretrain, finetune: Finetune, data: Data) -> Iterable[str]:
+    """What is wrong with the parameters together, in one sentence each."""
+    if pretrain.hidden_size % finetune.num_heads:
+        yield (
+            f"finetune.num_heads must divide pretrain.hidden_size ({pretrain.hidden_size}), but is "
+            f"{finetune.num_heads}"
+        )
+    if finetune.freeze_layers > pretrain.num_layers:
+        yield (
+            f"finetune.freeze_layers must be at most pretrain.num_layers ({pretrain.num_layers}), "
+            f"but is {finetune.freeze_layers}"
+        )
+    mixed = finetune.mixup_probability + finetune.cutmix_probability
+    if mixed > 1.0:
+        yield (
+            "finetune.mixup_probability + finetune.cutmix_probability must be at most 1, but is "
+            f"{mixed:g}; a window is mixed in one way"
+        )
+    yield from _mask_problems(pretrain, data)
+
+
+def _mask_problems(pretrain: Pretrain, data: Data) -> Iterable[str]:
+    shape = _shape(data)
+    if shape is None or pretrain.epochs == 0 or pretrain.mask != "patch":
+        return
+    if pretrain.patch_size >= shape[1]:
+        yield (
+            f"pretrain.patch_size must be less than the {shape[1]} time steps of a window, but is "
+            f"{pretrain.patch_size}; nothing would be left to see"
+        )
+
+
+def warnings(pretrain: Pretrain, data: Data, device: str) -> Iterable[str]:
+    """A full-size study without a GPU."""
+    shape = _shape(data)
+    if device != "cpu" or shape is None:
+        return
+    if shape[0] * pretrain.epochs >= FULL_SIZE:
+        yield (
+            f"pre-training on {shape[0]:,} windows is of full size, and there is no CUDA device "
+            "here: on a CPU it takes hours. Run it where there is a GPU, or derive a smaller "
+            "study, as configs/quickstart.yaml does"
+        )
+
+
+def _shape(data: Data) -> tuple[int, ...] | None:
+    """Shape of the unlabelled windows; None where the data is missing, which is told elsewhere."""
+    try:
+        return data.shape("unlabeled")
+    except (OSError, StageError):
+        return None

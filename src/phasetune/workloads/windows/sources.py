@@ -1,0 +1,41 @@
+"""The named sources: price windows made from a seed, and scikit-learn's handwritten digits."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phasetune.stage.seeds import derived_seed
+from phasetune.workloads.windows.synthetic import price_windows
+
+if TYPE_CHECKING:
+    from phasetune.workloads.windows.data import Data, Part
+
+TEST_SHARE = 0.2
+_NUM_UNLABELED_DIGITS = 899
+_NUM_TEST_DIGITS = 360
+
+
+def synthetic(data: "Data", part: "Part") -> tuple[Any, Any]:
+    """A part of the synthetic source; the last fifth of the labelled windows is for testing."""
+    if part == "unlabeled":
+        seed = derived_seed(data.seed, "unlabeled")
+        return price_windows(data.num_unlabeled, seed=seed)[0], None
+    windows, labels = price_windows(data.windows, seed=derived_seed(data.seed, "labelled"))
+    first_test = round(data.windows * (1.0 - TEST_SHARE))
+    rows = slice(first_test, None) if part == "test" else slice(first_test)
+    return windows[rows], labels[rows]
+
+
+def digits() -> dict[str, tuple[Any, Any]]:
+    """1,797 handwritten digits, 8 rows as 8 time steps of 8 pixels: 899 unlabelled, 538 to train
+    on, 360 to test; the same rows whatever the study's seed is.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split as cut
+
+    x, y = load_digits(return_X_y=True)
+    x = x.reshape(-1, 8, 8).astype(np.float32)
+    y = y.astype(np.int64)
+    unlabeled, x, _, y = cut(x, y, train_size=_NUM_UNLABELED_DIGITS, random_state=0, stratify=y)
+    x, x_test, y, y_test = cut(x, y, test_size=_NUM_TEST_DIGITS, random_state=0, stratify=y)
+    return {"unlabeled": (unlabeled, None), "train": (x, y), "test": (x_test, y_test)}
