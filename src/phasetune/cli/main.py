@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from phasetune.cli.data import DebugOption, data
+
 app = typer.Typer(
     help="Phased studies on Ray Tune: one study file, one command.",
     epilog="Start with: phasetune plan STUDY, then: phasetune run STUDY",
@@ -14,6 +16,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+app.add_typer(data, name="data")
 
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file (.yaml) or module:function.")
@@ -48,7 +52,6 @@ MaxConcurrentOption = Annotated[
 RetryFailedOption = Annotated[
     bool, typer.Option("--retry-failed", help="Try runs again that failed before.")
 ]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 
 
 @app.command()

@@ -70,7 +70,7 @@ class Artifact:
     @property
     def exports(self) -> tuple[str, ...]:
         """Files that people look for by a trial's name."""
-        return tuple(self.manifest["run"].get("exports", ()))
+        return tuple(self.manifest.get("run", {}).get("exports", ()))
 
     def history(self) -> list[dict[str, float]]:
         """One row per reported step, in order; each has `step`."""
@@ -225,7 +225,7 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
 def _has_all(manifest: dict[str, Any]) -> bool:
     return all(
         isinstance(manifest.get(name), dict)
-        for name in ("metrics", "files", "environment", "run", "provenance")
+        for name in ("metrics", "files", "environment", "provenance")
     )
 
 

@@ -47,7 +47,7 @@ class Data(BaseModel):
     def _one_of_both(self) -> Self:
         if (self.dir is None) == (self.source is None):
             raise ValueError(
-                "must have either dir, a folder, or source: synthetic or digits; the other one is null"
+                "must have either dir, a folder, or source: synthetic or digits, and the other null"
             )
         only_synthetic = self.model_fields_set & {"windows", "unlabeled", "seed"}
         if only_synthetic and self.source != "synthetic":
