@@ -5,8 +5,8 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 
 .PHONY: run test bench clean
 
-run: $(VENV)/installed ## a small study on real data, in under two minutes
-	$(BIN)/phasetune run experiments/own_workload/study.yaml
+run: $(VENV)/installed ## the quickstart study, in under three minutes
+	$(BIN)/phasetune run configs/quickstart.yaml
 
 test: $(VENV)/installed-dev ## lint, types, import contract, tests
 	$(BIN)/ruff check .
@@ -17,6 +17,7 @@ test: $(VENV)/installed-dev ## lint, types, import contract, tests
 
 bench: $(VENV)/installed-dev ## measurements, side by side
 	$(BIN)/python benchmarks/runs_through_ray.py
+	$(BIN)/python benchmarks/lstm_step.py
 
 clean: ## forget the environment, not the results
 	rm -rf $(VENV) build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,7 +10,7 @@ from conftest import TESTS
 
 ROOT = TESTS.parent
 README = (ROOT / "README.md").read_text()
-SHOWN = ("src", "experiments", "benchmarks", "docs")
+SHOWN = ("configs", "src", "experiments", "benchmarks", "docs")
 
 
 def tree() -> list[str]:
@@ -62,7 +62,7 @@ def test_the_commands_shown_exist() -> None:
 
     named = set(re.findall(r"^phasetune (\w+)", README, re.MULTILINE))
     helped = CliRunner().invoke(app, ["--help"]).output
-    assert named == {"plan", "run", "trial", "best"}
+    assert named == {"plan", "run", "trial", "best", "data"}
     assert all(re.search(rf"^  {name} ", helped, re.MULTILINE) for name in named)
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", README, re.MULTILINE):

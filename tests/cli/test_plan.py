@@ -19,11 +19,13 @@ def test_a_new_study_in_words(written: StudyWriter) -> None:
     for text in (
         "Study scripted: 3 phases, 7 trials, 5 distinct settings",
         "1. value: 3 trials x 2 replicates",
-        "12 runs asked for, 7 new here, 7 to execute",
+        "9 runs asked for, 7 new here, 7 to execute",
         "- value-value=0.2 - value-value=0.6 - value-value=0.4",
         "train 15 11 0 11",
         "test 1 1 0 1",
-        "Shared: 14 runs instead of 31, with the final refit and test.",
+        "prepare 8 2 0 2",
+        "Shared by the trials: prepare 2 instead of 7, train 10 instead of 14.",
+        "In all 14 runs instead of 24, with baselines, the final refit and test.",
         "Cost: no estimate, since no run of prepare, train, test is stored yet.",
     ):
         assert text in said.words
@@ -91,6 +93,25 @@ def test_ranges_and_an_extra_baseline(written: StudyWriter) -> None:
     ranged = phasetune("plan", written(phases=[phases[0], {"name": "second", "points": points}]))
     assert "6 runs asked for, 3-4 new here, 3-4 to execute" in ranged.words
     assert "prepare 6 3-4 0 3-4" in ranged.words
+
+
+def test_what_only_the_final_trial_takes_is_not_said_to_be_shared(written: StudyWriter) -> None:
+    one = written(phases=ONE, baseline={"train.value": 0.9})
+    # each of two trials and of the baseline takes 1 + 1 runs, the final one 1 + 1 + 1
+    shared = "Shared by the trials: prepare 1 instead of 2, train 2 instead of 2. In all 6 runs"
+    assert f"{shared} instead of 9, with baselines" in phasetune("plan", one).words
+
+
+def test_what_is_shared_is_a_range_where_it_depends_on_winners(written: StudyWriter) -> None:
+    phases = [
+        {"name": "first", "grid": {"prepare.value": [0.1, 0.2]}},
+        {"name": "second", "points": [{"prepare.value": 0.2}, {"prepare.steps": 4}]},
+        {"name": "third", "points": [{"prepare.value": 0.2, "train.steps": 4}]},
+    ]
+    said = phasetune("plan", written(phases=phases, final={"refit": False, "test": False}))
+    # 0.1, 0.2 and one of 0.1/4, 0.2/4; after 0.1/4 the third phase's 0.2/4 is new as well
+    shared = "Shared by the trials: prepare 3-4 instead of 5, train 4 instead of 5."
+    assert f"{shared} In all 7-8 runs instead of 10" in said.words
 
 
 def test_too_many_winners_are_said(written: StudyWriter) -> None:

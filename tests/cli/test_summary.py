@@ -24,13 +24,21 @@ def test_the_end_of_a_run(written: StudyWriter, folder: Path) -> None:
         "one-value=0.6 wins: best score 0.6000 among the 2 of 2 trials with other >= 0.3.",
         "one-value=0.6 is 0.4000 ahead of one-value=0.2.",
         "The winner, trained on all training data, on the test data, once: score 0.1000",
-        "Executed 5 of 5 distinct runs, for the 7 that the trials ask for.",
+        "Executed 5 of 5 distinct runs, for the 7 that trials take alone.",
         "Next: phasetune best results --study scripted",
     ):
         assert text in said.words
     paths = re.findall(r"^(?:Analysis|Report|Final \w+|Trials by name) +(\S+)$", said.out, re.M)
     assert len(paths) == 5
     assert all((folder / path).exists() for path in paths)
+
+
+def test_what_a_trial_takes_alone_counts_what_its_own_replicates_share_once(
+    written: StudyWriter,
+) -> None:
+    said = phasetune("run", written(phases=ONE, replicates={"folds": 2}), "--in-process")
+    # a trial prepares once and trains twice, the final one prepares, trains and tests
+    assert "Executed 7 of 7 distinct runs, for the 9 that trials take alone." in said.words
 
 
 def test_what_failed_is_listed_with_its_traceback(

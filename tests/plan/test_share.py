@@ -51,9 +51,23 @@ def test_equal_runs_exist_once_and_parents_come_first(planner: MakePlanner) -> N
     assert ({one.stage for one in second}, len(second)) == ({"finetune"}, 8)
 
 
-def test_sharing_counts_what_was_asked_and_what_is_distinct(planner: MakePlanner) -> None:
+def test_sharing_counts_what_each_trial_takes_alone_and_what_is_distinct(
+    planner: MakePlanner,
+) -> None:
     plans = planner(replicates={"seeds": 2, "folds": 3})
     assert sharing(plans.phase(0, plans.base_settings()).trials) == (
-        StageSharing(stage="pretrain", asked=24, distinct=1),
+        StageSharing(stage="pretrain", asked=4, distinct=1),
         StageSharing(stage="finetune", asked=24, distinct=24),
     )
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_a_trial_alone_takes_what_its_replicates_share_once(
+    planner: MakePlanner, seeds: int
+) -> None:
+    plans = planner(replicates={"seeds": seeds, "folds": 3})
+    (trial, *_) = plans.phase(0, plans.base_settings()).trials
+    assert len(trial.runs) == seeds * 3 * 2
+    stages = [one.stage for one in trial.runs_alone]
+    assert (stages.count("pretrain"), stages.count("finetune")) == (1, seeds * 3)
+    assert trial.runs_alone == distinct_runs([trial])

@@ -81,6 +81,20 @@ def test_the_baseline_is_extra_unless_the_winner_brings_it_about(planner: MakePl
     ]
 
 
+@pytest.mark.parametrize(("folds", "trained"), [(None, 1), (2, 2), (5, 5)])
+def test_the_trials_alone_and_what_they_share_leave_baseline_and_final_out(
+    planner: MakePlanner, folds: int | None, trained: int
+) -> None:
+    found = surveyed(planner(**REFERENCE, replicates={"folds": folds}))
+    pretrained, finetuned, tested = found.stages
+    assert (str(pretrained.alone), str(pretrained.shared)) == ("10", "4")
+    assert (str(finetuned.alone), str(finetuned.shared)) == (str(10 * trained), str(8 * trained))
+    assert (str(tested.alone), str(tested.shared), str(tested.asked)) == ("0", "0", "1")
+    # an extra baseline in the later phases unless the winner before brings it about, and a refit
+    assert str(pretrained.asked) == "11-13"
+    assert str(finetuned.asked) == f"{10 * trained + 1}-{12 * trained + 1}"
+
+
 def test_the_order_of_points_changes_no_number(planner: MakePlanner) -> None:
     phases = [
         {"name": "timewarp", "grid": {"finetune.time_warp_sigma": SIGMAS[::-1]}},
@@ -224,5 +238,5 @@ def test_the_final_refit_and_test_are_counted(planner: MakePlanner) -> None:
 def test_replicates_multiply_what_reads_labelled_data(planner: MakePlanner) -> None:
     found = surveyed(planner(replicates={"seeds": 2, "folds": 3}))
     (phase,) = found.phases
-    assert (phase.replicates, phase.asked) == (6, Span(low=4 * 6 * 2, high=4 * 6 * 2))
+    assert (phase.replicates, phase.asked) == (6, Span(low=4 * (1 + 6), high=4 * (1 + 6)))
     assert phase.new == Span(low=1 + 4 * 6, high=1 + 4 * 6)

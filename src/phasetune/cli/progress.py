@@ -102,8 +102,8 @@ def _shared(stage: StageSharing) -> str:
 
 
 def _one_metric(metrics: Mapping[str, float], study: Study) -> str:
-    """The objective where the stage has it, else its first metric."""
+    """The objective where the stage has it, else a loss, else its first metric."""
     name = study.objective.metric
     if name not in metrics:
-        name = next(iter(metrics), "")
+        name = min(metrics, key=lambda metric: "loss" not in metric, default="")
     return f"  {name} {metrics[name]:.4f}" if name else ""

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from phasetune.run.checkpoints import SEAL
 from phasetune.run.events import Listener, RunDone, RunFailed, RunReported, RunStarted
-from phasetune.run.execute import execute
+from phasetune.run.execute import execute, forget_data
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.machine import device_of_this_process
 from phasetune.run.request import RunRequest
@@ -53,6 +53,7 @@ class InProcessBackend:
         self.device = device_of_this_process(study.resources_per_trial)
 
     def __enter__(self) -> Self:
+        forget_data()
         return self
 
     def __exit__(self, *_: object) -> None:

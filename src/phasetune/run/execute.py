@@ -76,6 +76,11 @@ def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog:
     return RunState.DONE
 
 
+def forget_data() -> None:
+    """Load data anew from here on: files may have changed since an earlier study."""
+    _loaded_data.clear()
+
+
 def _context(
     request: RunRequest,
     workload: ResolvedWorkload,

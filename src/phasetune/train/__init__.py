@@ -1,4 +1,4 @@
-"""What training needs, without Ray and MLflow: splits, scores, losses, the fit loop, safe arrays.
+"""What training needs, without Ray and MLflow: fit loop, splits, scores, losses, safe arrays.
 
 Importing it imports no torch; what needs torch is in modules of its own.
 """

@@ -4,6 +4,7 @@ Nothing here is unpickled, and importing it imports no torch.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from phasetune.errors import StoreError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from phasetune.workloads.windows.model import Classifier, Encoder
 
@@ -21,6 +22,7 @@ ENCODER_FILES = ("encoder.safetensors", "encoder.json")
 _WEIGHTS, _SHAPE = ".safetensors", ".json"
 
 Shape = TypeVar("Shape", bound=BaseModel)
+Module = TypeVar("Module", bound="nn.Module")
 
 
 def save_encoder(folder: Path, encoder: "Encoder") -> None:
@@ -42,9 +44,8 @@ def load_encoder(path: Path) -> "Encoder":
     from phasetune.workloads.windows.model import Encoder, EncoderShape
 
     stem = path.with_suffix("") if path.suffix == _WEIGHTS else path / "encoder"
-    encoder = Encoder(_read_shape(stem, EncoderShape))
-    _load_weights(stem, encoder)
-    return encoder
+    shape = _read_shape(stem, EncoderShape)
+    return _filled(stem, lambda: Encoder(shape))
 
 
 def load_classifier(folder: Path) -> "Classifier":
@@ -57,14 +58,15 @@ def load_classifier(folder: Path) -> "Classifier":
 
     stem = folder / "model"
     shape = _read_shape(stem, ClassifierShape)
-    classifier = Classifier(
-        Encoder(shape.encoder),
-        num_heads=shape.num_heads,
-        num_classes=shape.num_classes,
-        dropout=shape.dropout,
+    return _filled(
+        stem,
+        lambda: Classifier(
+            Encoder(shape.encoder),
+            num_heads=shape.num_heads,
+            num_classes=shape.num_classes,
+            dropout=shape.dropout,
+        ),
     )
-    _load_weights(stem, classifier)
-    return classifier
 
 
 def _save(stem: Path, module: "nn.Module", shape: BaseModel) -> None:
@@ -83,28 +85,48 @@ def _file(stem: Path, suffix: str) -> Path:
 def _read_shape(stem: Path, kind: type[Shape]) -> Shape:
     path = _file(stem, _SHAPE)
     try:
-        content = json.loads(path.read_bytes())
+        content = dict(json.loads(path.read_bytes()))
         schema = content.pop("schema")
         if schema != SCHEMA:
             raise StoreError(f"{path} has schema {schema}, but {SCHEMA} is what can be read")
         return kind.model_validate(content)
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, AttributeError, RecursionError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise StoreError(f"{path} does not describe a model; it is damaged or another's") from error
 
 
-def _load_weights(stem: Path, module: "nn.Module") -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _filled(stem: Path, build: Callable[[], Module]) -> Module:
+    """A network with the weights beside its JSON, which must fit before any memory is taken."""
+    import torch
 
+    with torch.device("meta"):
+        expected = _sizes(build().state_dict())
     path = _file(stem, _WEIGHTS)
-    try:
-        module.load_state_dict(load_file(path))
-    except OSError as error:
-        raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
-    except (SafetensorError, RuntimeError) as error:
+    weights = _read_weights(path)
+    if weights is None or _sizes(weights) != expected:
         raise StoreError(
             f"{path} does not hold the weights that {_file(stem, _SHAPE).name} describes; it is "
             "damaged or another's"
-        ) from error
+        )
+    module = build()
+    module.load_state_dict(weights)
+    return module
+
+
+def _read_weights(path: Path) -> dict[str, "Tensor"] | None:
+    """The weights in a file; None where it holds none."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        path.open("rb").close()  # whose message says why; that of safetensors repeats the path
+        return load_file(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
+    except SafetensorError:
+        return None
+
+
+def _sizes(weights: Mapping[str, "Tensor"]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in weights.items()}

@@ -50,10 +50,11 @@ def _shape_problems(data: "Data") -> Iterable[str]:
 def _label_problems(data: "Data") -> Iterable[str]:
     labels = data.labels_of("train")
     missing = sorted(set(range(data.num_classes)) - set(np.unique(labels).tolist()))
+    shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
     if data.num_classes < 2:
         yield "train must have at least two classes, but all labels are 0"
     if missing:
-        yield f"train must have every class from 0 to {data.num_classes - 1}, but has no {missing}"
+        yield f"train must have every class from 0 to {data.num_classes - 1}, but has no {shown}"
     unknown = sorted(set(np.unique(data.labels_of("test")).tolist()) - set(np.unique(labels)))
     if unknown:
         yield f"test has labels {unknown} that train has not"
@@ -61,16 +62,14 @@ def _label_problems(data: "Data") -> Iterable[str]:
 
 def _fold_problems(labels: NDArray[np.int64], folds: int) -> Iterable[str]:
     """Every class must be in every fold, and twice in what is left to train on."""
-    counts = np.bincount(labels)
-    for label in np.flatnonzero(counts):
-        left = counts[label] - math.ceil(counts[label] / folds) if folds > 1 else counts[label]
-        if counts[label] < folds or left < 2:
-            yield (
-                f"class {label} has {counts[label]} windows in train, too few for {folds} folds; "
-                "use fewer folds or more data"
-            )
+    classes, counts = np.unique(labels, return_counts=True)
+    for label, count in zip(classes.tolist(), counts.tolist(), strict=True):
+        left = count - math.ceil(count / folds) if folds > 1 else count
+        if count < folds or left < 2:
+            cut = f"{folds} folds; use fewer folds or" if folds > 1 else "an inner split; use"
+            yield (f"class {label} has {count} windows in train, too few for {cut} more data")
     rows = len(labels) - math.ceil(len(labels) / folds) if folds > 1 else len(labels)
-    if math.ceil(rows * INNER_FRACTION) < len(np.flatnonzero(counts)):
+    if math.ceil(rows * INNER_FRACTION) < len(classes):
         yield (
             f"train has {len(labels)} windows: {INNER_FRACTION:.0%} of a fold's {rows}, watched "
             "for early stopping, must hold every class; use more data"

@@ -6,7 +6,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phasetune.store.digests import file_digest
 
@@ -39,9 +39,6 @@ class Data(BaseModel):
     windows: int = Field(default=2000, ge=50, le=10_000_000)
     unlabeled: int | None = Field(default=None, ge=20, le=100_000_000)
     seed: int = Field(default=0, ge=0, lt=2**32)
-    _loaded: dict[str, tuple["NDArray[np.float32]", "NDArray[np.int64] | None"]] = PrivateAttr(
-        default_factory=dict
-    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -52,7 +49,10 @@ class Data(BaseModel):
         only_synthetic = self.model_fields_set & {"windows", "unlabeled", "seed"}
         if only_synthetic and self.source != "synthetic":
             name = sorted(only_synthetic)[0]
-            raise ValueError(f"{name} belongs to source: synthetic alone; leave it out")
+            raise ValueError(
+                f"{name} belongs to source: synthetic alone; leave it out, or replace the whole "
+                "block of a base study by an override such as data={dir: FOLDER}"
+            )
         return self
 
     def fingerprint(self, part: str) -> str:
@@ -69,25 +69,30 @@ class Data(BaseModel):
             return f"{part} of synthetic {count} from {self.seed}"
         return file_digest(self._existing_file(part))
 
+    @cached_property
+    def loaded(self) -> dict[str, tuple["NDArray[np.float32]", "NDArray[np.int64] | None"]]:
+        """Windows and labels of the parts that this process has loaded."""
+        return {}
+
     @property
     def num_unlabeled(self) -> int:
         """How many unlabelled windows the synthetic source makes."""
         return self.windows * UNLABELED_PER_WINDOW if self.unlabeled is None else self.unlabeled
 
     def shape(self, part: Part) -> tuple[int, ...]:
-        """[n, time, channel] of a part; of files only the header is read.
+        """[n, time, channel] of a part; of files only the header is read, `unlabeled` never loaded.
 
         Raises:
             OSError, StageError: the part's file is not there, or is none.
         """
-        if self.source is None and part not in self._loaded:
+        if self.source is None and part not in self.loaded:
             from phasetune.train.arrays import array_header
 
             return array_header(self._existing_file(part), "X").shape
-        if self.source == "synthetic" and part == "unlabeled":
-            from phasetune.workloads.windows.synthetic import NUM_BARS, NUM_CHANNELS
+        if self.source is not None and part == "unlabeled":
+            from phasetune.workloads.windows.sources import unlabeled_shape
 
-            return self.num_unlabeled, NUM_BARS, NUM_CHANNELS
+            return unlabeled_shape(self)
         return self.windows_of(part).shape
 
     def windows_of(self, part: Part) -> "NDArray[np.float32]":
@@ -120,9 +125,9 @@ class Data(BaseModel):
         return content_problems(self, folds=folds)
 
     def _part(self, part: Part) -> tuple["NDArray[np.float32]", "NDArray[np.int64] | None"]:
-        if part not in self._loaded:
-            self._loaded |= self._load(part)
-        return self._loaded[part]
+        if part not in self.loaded:
+            self.loaded |= self._load(part)
+        return self.loaded[part]
 
     def _load(self, part: Part) -> dict[str, Any]:
         from phasetune.workloads.windows import files, sources
@@ -137,7 +142,7 @@ class Data(BaseModel):
         path = Path(str(self.dir)) / FILES[part]
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path} is not there; name its folder in data.dir, or make one with `phasetune "
-                "data make windows`"
+                f"{path} is not there; name its folder in data.dir, or make it with `phasetune "
+                f"data make windows --out {self.dir}`"
             )
         return path

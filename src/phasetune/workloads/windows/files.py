@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from phasetune.errors import StageError
 from phasetune.store.durable import replacing
 from phasetune.train.arrays import array_header, read_array
+from phasetune.workloads.windows.params import MOST_CLASSES
 
 
 def read_part(
@@ -34,6 +35,8 @@ def _refuse_wrong_windows(path: Path) -> None:
         raise StageError(
             f"{path}: X must have shape [n, time, channel], but has {list(header.shape)}"
         )
+    if header.shape[1] < 2:
+        raise StageError(f"{path}: windows must have at least 2 time steps, but have 1")
     if header.dtype != np.float32:
         raise StageError(
             f"{path}: X must be float32, but is {header.dtype}; save X.astype('float32')"
@@ -49,10 +52,13 @@ def _labels(path: Path, count: int) -> NDArray[np.int64]:
         )
     if header.dtype.kind not in "iu":
         raise StageError(f"{path}: y must be integers, but is {header.dtype}")
-    labels = read_array(path, "y").astype(np.int64)
-    if labels.min() < 0:
-        raise StageError(f"{path}: y must be labels 0, 1, ..., but has {labels.min()}")
-    return labels
+    labels = read_array(path, "y")
+    for extreme in (labels.min(), labels.max()):
+        if not 0 <= int(extreme) < MOST_CLASSES:
+            raise StageError(
+                f"{path}: y must be labels 0, 1, ..., at most {MOST_CLASSES - 1}, but has {extreme}"
+            )
+    return labels.astype(np.int64)
 
 
 def write_part(path: Path, **arrays: NDArray[Any]) -> None:

@@ -1,10 +1,12 @@
 """The networks: encoder, classifier. Nothing of training is here."""
 
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
+
+from phasetune.workloads.windows.params import MOST_CLASSES
 
 Normalize = Literal["window", "none"]
 _SMALLEST_DEVIATION = 1e-6
@@ -29,8 +31,17 @@ class ClassifierShape(BaseModel):
 
     encoder: EncoderShape
     num_heads: int = Field(ge=1, le=4096)
-    num_classes: int = Field(ge=2, le=65_536)
+    num_classes: int = Field(ge=2, le=MOST_CLASSES)
     dropout: float = Field(ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.encoder.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size {self.encoder.hidden_size} must be divisible by num_heads "
+                f"{self.num_heads}"
+            )
+        return self
 
 
 def normalized(windows: Tensor, how: Normalize) -> Tensor:
@@ -41,9 +52,10 @@ def normalized(windows: Tensor, how: Normalize) -> Tensor:
     """
     if how == "none":
         return windows
-    mean = windows.mean(dim=(1, 2), keepdim=True)
-    deviation = windows.std(dim=(1, 2), keepdim=True, correction=0)
-    return (windows - mean) / deviation.clamp(min=_SMALLEST_DEVIATION)
+    centred = windows - windows.mean(dim=(1, 2), keepdim=True)
+    centred = centred - centred.mean(dim=(1, 2), keepdim=True)  # the first mean was rounded
+    deviation = centred.square().mean(dim=(1, 2), keepdim=True).sqrt()
+    return centred / deviation.clamp(min=_SMALLEST_DEVIATION)
 
 
 class Encoder(nn.Module):

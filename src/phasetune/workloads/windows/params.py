@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_CLASSES = 65_536
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
@@ -36,6 +38,14 @@ class Pretrain(_Parameters):
     val_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
     patience: int | None = Field(default=10, ge=1, description="epochs; null: never stop early")
     min_delta: NotNegative = 0.0
+
+    def num_places(self, time: int) -> int:
+        """How many places of a window a mask chooses from: time steps, or patches."""
+        return -(-time // self.patch_size) if self.mask == "patch" else time
+
+    def num_hidden(self, time: int) -> int:
+        """How many of these places it hides, at least one."""
+        return max(1, round(self.num_places(time) * self.mask_ratio))
 
 
 class Finetune(_Parameters):

@@ -26,8 +26,8 @@ class WindowEncoder:
         """One vector per time step: shape [n, time, 2 * hidden_size].
 
         Raises:
-            ValueError: the windows have another shape than those it was trained on, or are not
-                finite.
+            ValueError: the windows have another number of channels than those it was trained on,
+                or are not finite.
         """
         shape = self._encoder.shape
         return _in_batches(windows, shape.channels, self._device, self._encoded)
@@ -96,7 +96,7 @@ def _in_batches(
 
 
 def _checked(windows: Any, channels: int) -> Tensor:
-    array = np.ascontiguousarray(windows, dtype=np.float32)
+    array = np.require(windows, dtype=np.float32, requirements=["C", "W"])
     if array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
         raise ValueError(
             f"windows must have shape [n, time, {channels}], but have {list(array.shape)}"

@@ -33,12 +33,13 @@ def problems(pretrain: Pretrain, finetune: Finetune, data: Data) -> Iterable[str
 
 def _mask_problems(pretrain: Pretrain, data: Data) -> Iterable[str]:
     shape = _shape(data)
-    if shape is None or pretrain.epochs == 0 or pretrain.mask != "patch":
+    if shape is None or pretrain.epochs == 0:
         return
-    if pretrain.patch_size >= shape[1]:
+    patches = f", patch_size {pretrain.patch_size}" if pretrain.mask == "patch" else ""
+    if pretrain.num_hidden(shape[1]) >= pretrain.num_places(shape[1]):
         yield (
-            f"pretrain.patch_size must be less than the {shape[1]} time steps of a window, but is "
-            f"{pretrain.patch_size}; nothing would be left to see"
+            f"pretrain.mask ({pretrain.mask}, mask_ratio {pretrain.mask_ratio:g}{patches}) would "
+            f"hide all {shape[1]} time steps of a window; nothing would be left to see"
         )
 
 
@@ -56,8 +57,9 @@ def warnings(pretrain: Pretrain, data: Data, device: str) -> Iterable[str]:
 
 
 def _shape(data: Data) -> tuple[int, ...] | None:
-    """Shape of the unlabelled windows; None where the data is missing, which is told elsewhere."""
+    """Shape of the unlabelled windows; None where they are not right, which is told elsewhere."""
     try:
-        return data.shape("unlabeled")
+        shape = data.shape("unlabeled")
     except (OSError, StageError):
         return None
+    return shape if len(shape) == 3 else None

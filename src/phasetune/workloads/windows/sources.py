@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phasetune.stage.seeds import derived_seed
-from phasetune.workloads.windows.synthetic import price_windows
+from phasetune.workloads.windows.synthetic import NUM_BARS, NUM_CHANNELS, price_windows
 
 if TYPE_CHECKING:
     from phasetune.workloads.windows.data import Data, Part
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 TEST_SHARE = 0.2
 _NUM_UNLABELED_DIGITS = 899
 _NUM_TEST_DIGITS = 360
+_DIGIT_SIZE = 8
+
+
+def unlabeled_shape(data: "Data") -> tuple[int, int, int]:
+    """[n, time, channel] of the unlabelled windows, without making them."""
+    if data.source == "digits":
+        return _NUM_UNLABELED_DIGITS, _DIGIT_SIZE, _DIGIT_SIZE
+    return data.num_unlabeled, NUM_BARS, NUM_CHANNELS
 
 
 def synthetic(data: "Data", part: "Part") -> tuple[Any, Any]:
@@ -34,7 +42,7 @@ def digits() -> dict[str, tuple[Any, Any]]:
     from sklearn.model_selection import train_test_split as cut
 
     x, y = load_digits(return_X_y=True)
-    x = x.reshape(-1, 8, 8).astype(np.float32)
+    x = x.reshape(-1, _DIGIT_SIZE, _DIGIT_SIZE).astype(np.float32)
     y = y.astype(np.int64)
     unlabeled, x, _, y = cut(x, y, train_size=_NUM_UNLABELED_DIGITS, random_state=0, stratify=y)
     x, x_test, y, y_test = cut(x, y, test_size=_NUM_TEST_DIGITS, random_state=0, stratify=y)

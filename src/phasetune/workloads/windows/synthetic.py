@@ -3,8 +3,8 @@
 A consolidation wanders around a level. A retracement runs away from it and comes part of the way
 back. Both are drawn under noise of their own size, moves differ in strength, and some windows carry
 the other label, as charts labelled by hand do. With plenty of them about three in four can be told;
-always saying "consolidation" is right in almost two of three, so that is what a model that learns
-little falls back to.
+always saying "consolidation" is right in three of five, so that is what a model that learns little
+falls back to.
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ NUM_CHANNELS = 4
 CHANNELS = ("open", "high", "low", "close")
 
 CONSOLIDATION, RETRACEMENT = 0, 1
-RETRACEMENT_SHARE = 0.30
+RETRACEMENT_SHARE = 0.34
 _MISLABELLED = 0.15
 _TICKS_PER_BAR = 4
 _TICK_NOISE = 0.0012  # of log price
 _MEAN_REVERSION = 0.008  # per tick, of a consolidation
-_WEAKEST_MOVE, _STRONGEST_MOVE = 0.003, 0.04  # of log price
+_WEAKEST_MOVE, _STRONGEST_MOVE = 0.004, 0.045  # of log price
 
 
 def price_windows(count: int, *, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -1,9 +1,9 @@
-"""Whether pre-training helps at the size of the quickstart: ten seeds, each with data of its own.
+"""Whether pre-training helps at quickstart size: ten seeds, each with data of its own.
 
 Four arms under equal seeds, folds and data: no pre-training, with an encoder that is frozen at
 first as if it had been pre-trained, or trained from the start; and pre-training of two lengths.
 
-    python experiments/lstm_phase_iv/pretraining_benefit.py [RESULTS]
+    python experiments/lstm_phase_iv/benefit.py [RESULTS]
 """
 
 import math
@@ -64,7 +64,7 @@ def main(results: Path) -> None:
             values = [one[arm][metric] for one in found]
             gains = [one[arm][metric] - one["none"][metric] for one in found]
             gain = "" if arm == "none" else f" | gain over none {mean_and_error(gains)}"
-            print(f"{metric} {arm}: {mean_and_error(values)}{gain}")  # noqa: T201 - what it is for
+            print(f"{metric} {arm}: {mean_and_error(values)}{gain}")
 
 
 if __name__ == "__main__":

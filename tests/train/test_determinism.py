@@ -1,0 +1,89 @@
+"""Determinism: on where it is asked for, and as it was before afterwards."""
+
+import os
+import warnings
+
+import pytest
+import torch
+
+from phasetune.train.determinism import deterministic_torch
+
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+
+
+@pytest.fixture(autouse=True)
+def no_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WORKSPACE, "")
+    monkeypatch.delenv(WORKSPACE)
+
+
+def switches() -> tuple[bool, bool, bool]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.benchmark,
+    )
+
+
+def put_twice() -> None:
+    """An operation whose result depends on which of two writes comes last."""
+    torch.zeros(2).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
+
+
+def test_where_it_is_asked_for_nothing_depends_on_what_memory_held_before() -> None:
+    with deterministic_torch(True):
+        assert bool(torch.empty(1000).isnan().all())
+        assert not torch.backends.cudnn.benchmark
+
+
+def test_an_operation_without_a_deterministic_way_warns_and_goes_on() -> None:
+    with (
+        deterministic_torch(True),
+        pytest.warns(UserWarning, match="put_ does not have a deterministic implementation"),
+    ):
+        put_twice()
+
+
+def test_where_it_is_not_asked_for_torch_may_choose_what_is_fastest() -> None:
+    with warnings.catch_warnings(), deterministic_torch(False):
+        warnings.simplefilter("error")
+        put_twice()
+        assert torch.backends.cudnn.benchmark
+    assert WORKSPACE not in os.environ
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+@pytest.mark.parametrize("before", [(False, False, False), (True, True, True), (True, False, True)])
+def test_afterwards_the_switches_are_as_they_were(
+    is_asked: bool, before: tuple[bool, bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = switches()
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", before[2])
+    torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+    try:
+        with deterministic_torch(is_asked):
+            assert switches()[0] == is_asked
+        assert switches() == before
+        with pytest.raises(KeyError), deterministic_torch(is_asked):
+            raise KeyError
+        assert switches() == before
+    finally:
+        torch.use_deterministic_algorithms(original[0], warn_only=original[1])
+
+
+def test_blocks_nest() -> None:
+    with deterministic_torch(True):
+        with deterministic_torch(False):
+            assert not torch.are_deterministic_algorithms_enabled()
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_cublas_gets_a_fixed_workspace_unless_the_user_chose_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with deterministic_torch(True):
+        assert os.environ[WORKSPACE] == ":4096:8"
+    monkeypatch.setenv(WORKSPACE, ":16:8")
+    with deterministic_torch(True):
+        assert os.environ[WORKSPACE] == ":16:8"

@@ -1,0 +1,299 @@
+"""The fit loop: what it ends with, what it counts, and that a cut leaves no trace."""
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from phasetune.errors import StageError
+from phasetune.stage.contract import Fold, StageContext
+from phasetune.train import fit as module
+from phasetune.train.fit import Progress, Recipe, Task, fit
+
+NUM_ROWS = 22
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass(kw_only=True)
+class Context:
+    """Keeps what is reported; asks for an end after so many epochs of its own."""
+
+    output: Path
+    stop_after: int | None = None
+    resumed: Path | None = None
+    seed: int = 7
+    precision: str = "fp32"
+    device: str = "cpu"
+    threads: int = 1
+    deterministic: bool = False
+    data: Any = None
+    fold: Fold | None = None
+    parent: Path | None = None
+    rows: dict[int, dict[str, float]] = field(default_factory=dict)
+    kept: dict[int, Path] = field(default_factory=dict)
+    given: Path = Path()
+
+    def report(
+        self, metrics: Mapping[str, float], *, step: int, checkpoint: Path | None = None
+    ) -> None:
+        self.rows[step] = dict(metrics)
+        if checkpoint is not None:
+            self.given, self.kept[step] = checkpoint, self.output / f"epoch{step}"
+            shutil.copytree(checkpoint, self.kept[step])
+
+    def should_stop(self) -> bool:
+        return len(self.rows) + 1 == self.stop_after
+
+
+class Noisy:
+    """Classes of points, by a network that drops out, counts batches and freezes in between."""
+
+    def __init__(self, *, num_draws: int = 1) -> None:
+        self._points = torch.randn(NUM_ROWS + 10, 4, generator=torch.Generator().manual_seed(1))
+        self._labels = self._points[:, :3].argmax(dim=1)
+        self._first = nn.Linear(4, 8)
+        rest = nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)
+        self.model: nn.Module = nn.Sequential(self._first, *rest)
+        weights = self.model.parameters()
+        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(weights, lr=0.05)
+        self.num_rows, self._num_draws = NUM_ROWS, num_draws
+        self.orders: list[list[int]] = []
+        self.draws: list[float] = []
+
+    def begin_epoch(self, epoch: int) -> None:
+        self._first.requires_grad_(epoch % 3 != 1)
+        self.model.train()
+        self.orders.append([])
+        self.draws += torch.rand(self._num_draws).tolist()
+
+    def loss(self, rows: Tensor) -> Tensor:
+        self.orders[-1] += rows.tolist()
+        return 8.0 * functional.cross_entropy(self.model(self._points[rows]), self._labels[rows])
+
+    def validate(self) -> dict[str, float]:
+        logits = self.model(self._points[NUM_ROWS:])
+        return {"val_loss": float(functional.cross_entropy(logits, self._labels[NUM_ROWS:]))}
+
+
+class Scripted:
+    """A weight that counts the steps; losses are told per epoch, or are the row numbers."""
+
+    def __init__(
+        self, *, val: list[float], train: list[float] | None = None, slope: float = 0.5
+    ) -> None:
+        self.model: nn.Module = nn.Linear(1, 1, bias=False)
+        self._weight = next(self.model.parameters())
+        nn.init.zeros_(self._weight)
+        self.optimizer: torch.optim.Optimizer = torch.optim.SGD([self._weight], lr=2.0)
+        self.num_rows = 1
+        self._val, self._train, self._slope, self._epoch = val, train, slope, 0
+        self.was_ready: list[bool] = []
+
+    @property
+    def weight(self) -> float:
+        return float(self._weight.detach())
+
+    def begin_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self.model.train()
+
+    def loss(self, rows: Tensor) -> Tensor:
+        told = rows.float().mean() if self._train is None else self._train[self._epoch - 1]
+        push = -self._slope * self._weight.sum()
+        return told + push - push.detach()
+
+    def validate(self) -> dict[str, float]:
+        self.was_ready.append(not self.model.training and not torch.is_grad_enabled())
+        return {"val_loss": self._val[max(self._epoch - 1, 0)], "doubled": 2.0 * self._epoch}
+
+
+def recipe(**changes: Any) -> Recipe:
+    chosen: dict[str, Any] = {"epochs": 5, "batch_size": 4, "clip_norm": 1.0, "patience": None}
+    return Recipe(**{**chosen, **changes})
+
+
+def trained(task: Task, ctx: StageContext, asked: Recipe) -> Progress:
+    progress = fit(task, ctx, asked)
+    assert progress is not None
+    return progress
+
+
+def fresh(seed: int = 3) -> Noisy:
+    torch.manual_seed(seed)
+    return Noisy()
+
+
+def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
+    torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("stops", [[1], [2], [3], [1, 3], [2, 1, 1], [5], [1, 1, 1, 1, 1]], ids=str)
+def test_a_cut_leaves_no_trace(stops: list[int], precision: str, tmp_path: Path) -> None:
+    whole, uncut = fresh(), Context(output=tmp_path, precision=precision)
+    expected = trained(whole, uncut, recipe())
+    checkpoint: Path | None = None
+    rows: dict[int, dict[str, float]] = {}
+    for position, epochs in enumerate([*stops, None]):
+        task = fresh(seed=3 if position == 0 else 90 + position)
+        ctx = Context(output=tmp_path, stop_after=epochs, resumed=checkpoint, precision=precision)
+        progress = fit(task, ctx, recipe())
+        assert (progress is None) == (epochs is not None)
+        checkpoint = ctx.kept.get(sum(stops[: position + 1]))
+        rows |= ctx.rows
+    assert progress == expected
+    assert rows == uncut.rows
+    assert_same_weights(task.model, whole.model)
+
+
+@pytest.mark.parametrize("after_best", [-3, 0, 1, 2, 3])
+def test_a_cut_does_not_move_early_stopping(after_best: int, tmp_path: Path) -> None:
+    asked, whole = recipe(epochs=30, patience=3, min_delta=0.02), fresh()
+    expected = trained(whole, Context(output=tmp_path), asked)
+    assert 3 < expected.best_epoch == expected.epoch - 3 < 27
+    stop = expected.best_epoch + after_best
+    ctx = Context(output=tmp_path / "cut", stop_after=stop)
+    assert fit(fresh(), ctx, asked) is None
+    task = fresh(seed=99)
+    assert trained(task, Context(output=tmp_path, resumed=ctx.kept[stop]), asked) == expected
+    assert_same_weights(task.model, whole.model)
+
+
+def test_every_checkpoint_of_a_run_that_crashed_leads_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", -1.0)
+    whole, ctx = fresh(), Context(output=tmp_path)
+    expected = trained(whole, ctx, recipe())
+    assert list(ctx.kept) == [1, 2, 3, 4, 5]
+    for epoch, checkpoint in ctx.kept.items():
+        task = fresh(seed=99)
+        going_on = Context(output=tmp_path / f"from{epoch}", resumed=checkpoint)
+        assert trained(task, going_on, recipe()) == expected
+        assert_same_weights(task.model, whole.model)
+
+
+def test_a_stop_hands_over_one_checkpoint_and_leaves_no_folder_behind(tmp_path: Path) -> None:
+    ctx = Context(output=tmp_path, stop_after=2)
+    assert fit(fresh(), ctx, recipe()) is None
+    assert (list(ctx.rows), list(ctx.kept)) == ([1, 2], [2])
+    assert not ctx.given.exists()
+
+
+def test_the_first_epochs_do_not_depend_on_how_many_are_asked_for(tmp_path: Path) -> None:
+    short, long = Context(output=tmp_path), Context(output=tmp_path)
+    trained(fresh(), short, recipe(epochs=3))
+    trained(fresh(), long, recipe(epochs=5))
+    assert list(long.rows) == [1, 2, 3, 4, 5]
+    assert short.rows == {epoch: long.rows[epoch] for epoch in (1, 2, 3)}
+
+
+def orders_of(path: Path, task: Noisy, seed: int = 7, **changes: Any) -> list[tuple[int, ...]]:
+    trained(task, Context(output=path, seed=seed), recipe(**changes))
+    return [tuple(order) for order in task.orders]
+
+
+def test_randomness_and_order_of_rows_come_from_seed_and_epoch_alone(tmp_path: Path) -> None:
+    task, other = fresh(), fresh()
+    orders = orders_of(tmp_path, task)
+    assert [sorted(order) for order in orders] == [list(range(NUM_ROWS))] * 5
+    assert orders_of(tmp_path, fresh(seed=4), epochs=3) == orders[:3]
+    assert orders_of(tmp_path, Noisy(num_draws=9)) == orders
+    assert orders_of(tmp_path, fresh(), batch_size=NUM_ROWS) == orders
+    assert len({*orders, *orders_of(tmp_path, other, seed=8)}) == 10
+    assert len({*task.draws, *other.draws}) == 10
+
+
+def test_the_best_weights_are_left_in_the_model_not_the_last(tmp_path: Path) -> None:
+    task = Scripted(val=[3.0, 1.0, 2.0, 1.5])
+    progress = trained(task, Context(output=tmp_path), recipe(epochs=4))
+    assert (progress.epoch, progress.val_loss) == (4, 1.5)
+    assert (progress.best_epoch, progress.best_val_loss) == (2, 1.0)
+    assert task.weight == 2.0
+
+
+def test_each_epoch_reports_its_mean_over_rows_and_what_is_validated(tmp_path: Path) -> None:
+    task, ctx = Scripted(val=[3.0, 1.0]), Context(output=tmp_path)
+    task.num_rows = 9
+    trained(task, ctx, recipe(epochs=2))
+    assert ctx.rows == {
+        1: {"train_loss": 4.0, "val_loss": 3.0, "doubled": 2.0},
+        2: {"train_loss": 4.0, "val_loss": 1.0, "doubled": 4.0},
+    }
+    assert (ctx.kept, task.was_ready) == ({}, [True, True])
+
+
+@pytest.mark.parametrize(
+    ("val", "changes", "ended", "best"),
+    [
+        ([1.0] * 9, {"patience": None}, 9, 1),
+        ([1.0] * 9, {"patience": 2}, 3, 1),
+        ([1.0] * 9, {"patience": 2, "patience_from": 4}, 6, 1),
+        ([5.0, 4.0, 3.0, 2.0, 1.0, 1.0, 1.0, 1.0], {"patience": 2, "patience_from": 2}, 7, 5),
+        ([1.0, 2.0, 2.0, 0.5, 2.0, 2.0, 2.0], {"patience": 3}, 7, 4),
+        ([1.0, 2.0, 2.0, 2.0, 0.5], {"patience": 3}, 4, 1),
+        ([3.0, 2.75, 2.5, 2.25, 2.0], {"patience": 3, "min_delta": 0.5}, 5, 4),
+        ([3.0, 2.75, 2.5, 2.25], {"patience": 2, "min_delta": 0.5}, 3, 1),
+        ([2.0, 1.0], {"patience": 20}, 2, 2),
+    ],
+    ids=str,
+)
+def test_early_stopping_waits_from_the_best_epoch_or_from_patience_from(
+    val: list[float], changes: dict[str, Any], ended: int, best: int, tmp_path: Path
+) -> None:
+    task = Scripted(val=val)
+    progress = trained(task, Context(output=tmp_path), recipe(epochs=len(val), **changes))
+    assert (progress.epoch, progress.best_epoch) == (ended, best)
+    assert progress.best_val_loss == val[best - 1]
+    assert task.weight == best
+
+
+def test_no_epochs_leave_the_untrained_model(tmp_path: Path) -> None:
+    task, ctx = Scripted(val=[0.75]), Context(output=tmp_path)
+    progress = trained(task, ctx, recipe(epochs=0))
+    assert (progress.epoch, progress.best_epoch) == (0, 0)
+    assert progress.best_val_loss == progress.val_loss == 0.75
+    assert (task.weight, ctx.rows) == (0.0, {})
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf], ids=str)
+def test_a_loss_that_is_not_finite_names_its_epoch(loss: float, tmp_path: Path) -> None:
+    ctx = Context(output=tmp_path)
+    way_out = "; a lower learning_rate or clip_norm may help$"
+    with pytest.raises(StageError, match=f"^the training loss is {loss} in epoch 2{way_out}"):
+        fit(Scripted(val=[1.0] * 3, train=[1.0, loss, 1.0]), ctx, recipe(epochs=3))
+    assert list(ctx.rows) == [1]
+    with pytest.raises(StageError, match=f"^the validation loss is {loss} in epoch 3{way_out}"):
+        fit(Scripted(val=[1.0, 1.0, loss]), ctx, recipe(epochs=3))
+    with pytest.raises(StageError, match=f"^the validation loss is {loss} in epoch 0"):
+        fit(Scripted(val=[loss]), ctx, recipe(epochs=0))
+
+
+@pytest.mark.parametrize(("slope", "moved"), [(100.0, 1.0), (0.51, 1.0), (0.25, 0.5)])
+def test_a_gradient_is_clipped_to_its_norm(slope: float, moved: float, tmp_path: Path) -> None:
+    task = Scripted(val=[1.0], slope=slope)
+    trained(task, Context(output=tmp_path), recipe(epochs=1, clip_norm=0.5))
+    assert task.weight == pytest.approx(moved, rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_all_of_a_fit_computes_in_its_precision(precision: str, tmp_path: Path) -> None:
+    exact, mixed = Context(output=tmp_path), Context(output=tmp_path, precision=precision)
+    for asked, name in ((recipe(epochs=1), "train_loss"), (recipe(epochs=0), "val_loss")):
+        one, other = (vars(trained(fresh(), ctx, asked))[name] for ctx in (exact, mixed))
+        assert one != other
+        assert one == pytest.approx(other, rel=0.05)
