@@ -68,8 +68,8 @@ def test_augmenting_keeps_each_window_and_adds_varied_copies(folder: Path) -> No
         (
             ["augment", "there/test.npz", "--out", "more.npz"],
             (
-                "error: there/test.npz must be an .npz file, as numpy.savez writes it, but: File is "
-                "not a zip file"
+                "error: there/test.npz must be an .npz file, as numpy.savez writes it, but: "
+                "File is not a zip file"
             ),
         ),
     ],

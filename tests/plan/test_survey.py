@@ -95,6 +95,16 @@ def test_the_trials_alone_and_what_they_share_leave_baseline_and_final_out(
     assert str(finetuned.asked) == f"{10 * trained + 1}-{12 * trained + 1}"
 
 
+def test_a_baseline_that_is_no_point_is_asked_for_but_not_among_what_trials_share(
+    planner: MakePlanner,
+) -> None:
+    baseline = {"pretrain.hidden_size": 256, "finetune.time_warp_sigma": 0.5}
+    pretrained, finetuned, _ = surveyed(planner(**{**REFERENCE, "baseline": baseline})).stages
+    assert (str(pretrained.shared), str(pretrained.distinct)) == ("4", "5")
+    assert (str(finetuned.shared), str(finetuned.distinct)) == ("8", "10")  # and the refit
+    assert (str(finetuned.alone), str(finetuned.asked)) == ("10", str(10 + 3 + 1))
+
+
 def test_the_order_of_points_changes_no_number(planner: MakePlanner) -> None:
     phases = [
         {"name": "timewarp", "grid": {"finetune.time_warp_sigma": SIGMAS[::-1]}},

@@ -25,10 +25,12 @@ def of_size(params: Mapping[str, Any], data: Any, *, device: str) -> Iterable[st
         yield f"{size} is wide"
 
 
-def warned(study: Callable[..., LoadedStudy], warn: Any, *, device: str = "cpu") -> tuple[str, ...]:
+def warned(
+    study: Callable[..., LoadedStudy], advise: Any, *, device: str = "cpu"
+) -> tuple[str, ...]:
     loaded = study()
-    with_warnings = replace(loaded, workload=replace(loaded.workload, warn=warn))
-    return workload_warnings(with_warnings, lambda: WIDTHS, device=device)
+    advised = replace(loaded, workload=replace(loaded.workload, advise=advise))
+    return workload_warnings(advised, lambda: WIDTHS, device=device)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -42,7 +44,7 @@ def test_each_sentence_is_said_once_in_the_order_of_settings(
     )
 
 
-def test_a_workload_without_warnings_says_nothing_and_needs_no_settings(
+def test_a_workload_without_advice_says_nothing_and_needs_no_settings(
     study: Callable[..., LoadedStudy],
 ) -> None:
     def not_asked() -> list[Settings]:
@@ -67,7 +69,7 @@ STAGES = (
     Stage(name="grow", params=P, function="warns:fit"),
 )
 
-def warnings(params, data, *, device):
+def advise(params, data, *, device):
     if params["fit"].value > 0.5:
         yield f"fit.value {params['fit'].value} is much on a {device}"
     if params["grow"].value > 0.5:
@@ -82,7 +84,7 @@ LONG = "growing takes long"
 
 @pytest.fixture
 def warns(scripted_study: StudyMaker, tmp_path: Path) -> Callable[..., Study]:
-    """A study of a workload with warnings, or of another source of it."""
+    """A study of a workload that gives advice, or of another source of it."""
 
     def make(source: str = WORKLOAD, **changes: Any) -> Study:
         (tmp_path / "warns.py").write_text(source)
@@ -112,8 +114,8 @@ def test_a_plan_has_each_sentence_once(warns: Callable[..., Study], tmp_path: Pa
 
 def test_a_study_s_own_warnings_come_first(scripted_study: StudyMaker, tmp_path: Path) -> None:
     source = (TESTS / "scripted.py").read_text().replace("scripted:", "warns_too:")
-    warnings = "\n\ndef warnings(params, data, *, device):\n    return ['of its own']\n"
-    (tmp_path / "warns_too.py").write_text(source + warnings)
+    advise = "\n\ndef advise(params, data, *, device):\n    return ['of its own']\n"
+    (tmp_path / "warns_too.py").write_text(source + advise)
     changes = {"workload": "warns_too", "import_from": [str(tmp_path)]}
     objective = {"metric": "score", "on": "test"}
     found = plan_study(scripted_study(**changes, objective=objective), results=tmp_path).warnings
@@ -164,11 +166,10 @@ def test_one_trial_alone_is_warned_of_what_it_is(
     assert said(heard) == sentences
 
 
-# BUG: `warnings` of a module may be Python's own, imported by the workload.
 def test_a_workload_may_import_python_s_own_warnings(
     warns: Callable[..., Study], tmp_path: Path, heard: Heard
 ) -> None:
-    source = "import warnings\n" + WORKLOAD.partition("def warnings")[0]
+    source = "import warnings\n" + WORKLOAD.partition("def advise")[0]
     source += "def fit(ctx, params):\n    return {'score': -params.value}\n"
     study = warns(source)
     assert plan_study(study, results=tmp_path).warnings == ()

@@ -82,6 +82,11 @@ def test_what_numpy_saves_is_read_as_it_was(save: Save, array: NDArray[Any], pat
     assert (told.dtype, told.shape, told.num_bytes) == (array.dtype, array.shape, array.nbytes)
 
 
+def test_the_second_format_is_read(path: Path) -> None:
+    write(path, npy(header(), bytes(8), version=(2, 0)))
+    assert np.array_equal(read_array(path, "X"), np.zeros(2, dtype=np.float32))
+
+
 def test_a_header_is_known_without_the_array(path: Path) -> None:
     np.savez_compressed(path, X=np.zeros(4 * MIB, dtype=np.uint8))
     with less_than_a_mib():
@@ -153,16 +158,18 @@ def test_pickled_objects_are_never_loaded(
     assert canary.exists()
 
 
-FORGED: dict[str, tuple[str, str]] = {
+FORGED: dict[str, tuple[str | bytes, str]] = {
     "terabytes": (header("(1099511627776,)"), r"shape \[1099511627776\], 4398046511104 bytes, but"),
     "a row more": (header("(3,)"), r"shape \[3\], 12 bytes, but the archive holds 8; .* forged"),
+    "a row less": (header("(1,)"), r"shape \[1\], 4 bytes, but the archive holds 8; .* forged"),
     "negative": (header("(-2,)"), r"shape \[-2\], -8 bytes, but the archive holds 8; .* forged"),
     "twice negative": (header("(-1, -2)"), r"shape \[-1, -2\], 8 bytes, but .* is forged"),
     "no type": (header(descr="'zz'"), "can't be read: descr is not a valid dtype"),
     "no dictionary": ("[1, 2]", "can't be read: Header is not a dictionary"),
     "code": ("__import__('os').abort()", "can't be read: "),
+    "no array": (b"some text", "can't be read: the magic string is not correct"),
+    "format 9": (b"\x93NUMPY\x09\x09", r"can't be read: its format \(9, 9\) is not known"),
     "too long": (" " * 20000, "can't be read: "),
-    # BUG: what numpy's parser raises here is no ValueError, but a tokenize.TokenError, TypeError,
     # IndexError, MemoryError; a shape with too many digits can't be written into the message.
     "unclosed": (header()[:-5], ""),
     "unhashable": ("{[]: 1}", ""),
@@ -177,13 +184,12 @@ FORGED: dict[str, tuple[str, str]] = {
 def test_a_forged_header_is_refused_before_anything_is_allocated(
     read: Read, forged: str, path: Path
 ) -> None:
-    text, problem = FORGED[forged]
-    write(path, npy(text, bytes(8)))
+    member, problem = FORGED[forged]
+    write(path, member if isinstance(member, bytes) else npy(member, bytes(8)))
     with less_than_a_mib(), pytest.raises(StageError, match=rf"npz: array 'X' .*{problem}"):
         read(path, "X")
 
 
-# BUG: numpy's OverflowError and TypeError fly.
 @pytest.mark.parametrize(("shape", "held"), [(f"(0, {2**70})", 0), ("(True,)", 4)])
 def test_a_shape_that_no_array_can_have_is_refused(shape: str, held: int, path: Path) -> None:
     write(path, npy(header(shape), bytes(held)))
@@ -194,7 +200,6 @@ def test_a_shape_that_no_array_can_have_is_refused(shape: str, held: int, path: 
 @both_ways
 def test_a_long_header_is_not_even_unpacked(read: Read, path: Path) -> None:
     write(path, npy(" " * 16 * MIB, version=(2, 0)), zipfile.ZIP_DEFLATED)
-    # BUG: numpy reads all of the header before it finds it too long, here 16 MiB out of 16 KiB.
     with less_than_a_mib(), pytest.raises(StageError, match="array 'X' can't be read: "):
         read(path, "X")
 
@@ -211,7 +216,6 @@ def test_sizes_forged_in_the_directory_are_refused_before_anything_is_allocated(
     with pytest.raises(StageError, match="compressed ones, which can't be; the file is forged"):
         read(path, "X")
     forge(path, 18, size)
-    # BUG: the packed size is believed too, though the file is smaller than that.
     with less_than_a_mib(), pytest.raises(StageError, match="array 'X'"):
         read(path, "X")
 
@@ -228,21 +232,6 @@ def test_what_can_t_be_unpacked_is_refused(
 
 
 @both_ways
-@pytest.mark.parametrize(
-    ("member", "problem"),
-    [
-        (npy(header(), bytes(8), version=(9, 9)), r"its format \(9, 9\) is not known"),
-        (b"some text", "the magic string is not correct"),
-    ],
-    ids=["unknown format", "text"],
-)
-def test_what_is_no_array_is_refused(read: Read, member: bytes, problem: str, path: Path) -> None:
-    write(path, member)
-    with pytest.raises(StageError, match=f"array 'X' can't be read: {problem}"):
-        read(path, "X")
-
-
-@both_ways
 def test_more_than_the_machine_has_is_refused(
     read: Read, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +243,6 @@ def test_more_than_the_machine_has_is_refused(
     read(path, "X")
 
 
-# BUG: of damaged bzip2 an OSError flies, of lzma its own LZMAError.
 @pytest.mark.parametrize("compression", ["STORED", "DEFLATED", "BZIP2", "LZMA"])
 def test_damage_far_behind_the_header_is_refused(compression: str, path: Path) -> None:
     content = np.random.default_rng(0).bytes(MIB)
@@ -292,7 +280,6 @@ def test_whatever_a_header_says_it_is_read_or_refused(path: Path) -> None:
     random, num_read = np.random.default_rng(0), 0
     for _ in range(300):
         write(path, mutated(npy(header(), bytes(8)), random))
-        # BUG: tokenize.TokenError and TypeError, as above.
         with suppress(StageError):
             assert read_array(path, "X").nbytes == array_header(path, "X").num_bytes
             num_read += 1

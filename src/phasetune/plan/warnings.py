@@ -14,10 +14,10 @@ def workload_warnings(
     `settings` is called only where the workload has something to say.
     """
     workload, data = loaded.workload, loaded.data
-    if workload.warn is None:
+    if workload.advise is None:
         return ()
     found: dict[str, None] = {}
     for setting in settings():
         params = typed_settings(workload.stages, setting)
-        found |= dict.fromkeys(workload.warn(params, data, device=device))
+        found |= dict.fromkeys(workload.advise(params, data, device=device))
     return tuple(found)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phasetune.errors import StoreError
 from phasetune.report.times import mean_minutes, minutes
 from phasetune.select.record import summary_record
 from phasetune.select.scores import TrialScore, chain_metrics, summaries
@@ -24,6 +25,16 @@ SCHEMA = 1
 def trial_results(study: StudyPaths, name: str) -> Path:
     """Where the results of a trial are."""
     return study.trial(name) / "results.json"
+
+
+def has_trial_results(study: StudyPaths, name: str) -> bool:
+    """Whether the results of a trial, and the files it exports, are there."""
+    try:
+        document = read_document(trial_results(study, name))
+    except StoreError:
+        return False
+    exports = () if document is None else document.get("exports", ())
+    return document is not None and all((study.trial(name) / file).is_file() for file in exports)
 
 
 def write_phase_results(results: ResultsPaths, study: StudyPaths, phase: str) -> None:
@@ -54,7 +65,6 @@ def write_trial_results(
     replicates = [_replicate(replicate, store) for replicate in trial["replicates"]]
     complete = [replicate["metrics"] for replicate in replicates if replicate["is_done"]]
     score = TrialScore(name=trial["name"], index=0, key=trial["key"], replicates=complete)
-    _copy_exports(study, trial, store)
     document = {
         "schema": SCHEMA,
         "name": trial["name"],
@@ -65,6 +75,7 @@ def write_trial_results(
         **_standing(study, trial),
         "metrics": {name: summary_record(found) for name, found in summaries(score).items()},
         "times": mean_minutes([replicate["times"] for replicate in replicates]),
+        "exports": _copy_exports(study, trial, store),
         "replicates": replicates,
     }
     write_document(trial_results(study, trial["name"]), document)
@@ -96,14 +107,18 @@ def _run(run: Mapping[str, Any], artifact: Artifact | None) -> dict[str, Any]:
     return {**about, "seconds": artifact.duration_seconds, **artifact.peak_memory_gib}
 
 
-def _copy_exports(study: StudyPaths, trial: Mapping[str, Any], store: ArtifactStore) -> None:
+def _copy_exports(study: StudyPaths, trial: Mapping[str, Any], store: ArtifactStore) -> list[str]:
+    """Copy what the first replicate's stages export; returns the names it has here."""
+    copied = []
     for run in trial["replicates"][0]["runs"]:
         artifact = store.intact(run["stage"], run["key"])
         if artifact is None:
             continue
         for name in artifact.exports:
             source = artifact.files / name
-            target = study.trial(trial["name"]) / f"{trial['name']}_{name}"
+            copied.append(f"{trial['name']}_{name}")
+            target = study.trial(trial["name"]) / copied[-1]
             if not target.is_file() or file_digest(target) != file_digest(source):
                 with replacing(target) as draft:
                     shutil.copyfile(source, draft)
+    return copied

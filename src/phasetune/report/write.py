@@ -8,7 +8,7 @@ from typing import Any
 
 from phasetune.report.analysis import analysis_text
 from phasetune.report.document import kept_study, report_document
-from phasetune.report.results import trial_results, write_phase_results
+from phasetune.report.results import has_trial_results, write_phase_results
 from phasetune.store.documents import document_text, write_document
 from phasetune.store.durable import write_text
 from phasetune.store.paths import ResultsPaths, StudyPaths
@@ -42,8 +42,9 @@ def _has_all_views(study: StudyPaths, report: dict[str, Any]) -> bool:
     for record in report["phases"]:
         phase = study.phase(record["phase"])
         views += [phase.trials, phase.history]
-        views += [trial_results(study, trial["name"]) for trial in record["trials"]]
-    return all(view.exists() for view in views)
+    names = [trial["name"] for record in report["phases"] for trial in record["trials"]]
+    has_files = all(view.exists() for view in views)
+    return has_files and all(has_trial_results(study, name) for name in names)
 
 
 def _write_frames(results: ResultsPaths, study: StudyPaths, phases: list[str]) -> None:

@@ -111,7 +111,7 @@ class Workload(Protocol):
     """A module; only `STAGES` and `Data` are required.
 
     It may have `check(params, data) -> Iterable[str]`: rules across stages, in one sentence each;
-    `warnings(params, data, *, device) -> Iterable[str]`: what is allowed, but should be known
+    `advise(params, data, *, device) -> Iterable[str]`: what is allowed, but should be known
     before it runs on a device; and `load(path) -> Predictor`. Its `Data` may have
     `check(*, folds: int) -> Iterable[str]`: what is wrong with the content, asked before anything
     is trained.
@@ -124,8 +124,8 @@ class Workload(Protocol):
 CheckParameters = Callable[[Mapping[str, Any], Any], Iterable[str]]
 
 
-class WarnOfParameters(Protocol):
-    """A workload's `warnings`."""
+class Advise(Protocol):
+    """A workload's `advise`."""
 
     def __call__(self, params: Mapping[str, Any], data: Any, *, device: str) -> Iterable[str]:
         """Sentences about the parameters of all stages, by stage."""

@@ -6,7 +6,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any, cast
 
@@ -16,10 +16,10 @@ from phasetune.errors import StudyError
 from phasetune.stage.contract import (
     LABELLED_PART,
     TEST_PART,
+    Advise,
     CheckParameters,
     Stage,
     StageFunction,
-    WarnOfParameters,
 )
 from phasetune.stage.sources import covered_files, files_digest, find_module, imported_packages
 
@@ -36,7 +36,7 @@ class ResolvedWorkload:
     data_type: type[BaseModel]
     code: str
     check: CheckParameters | None
-    warn: WarnOfParameters | None = None
+    advise: Advise | None = None
     imports: frozenset[str] = frozenset()
 
     def stage(self, name: str) -> Stage:
@@ -104,7 +104,7 @@ def resolve_workload(
         code=code,
         imports=imported_packages(files.values()),
         check=cast(CheckParameters | None, getattr(module, "check", None)),
-        warn=cast(WarnOfParameters | None, getattr(module, "warnings", None)),
+        advise=cast(Advise | None, getattr(module, "advise", None)),
     )
 
 
@@ -229,7 +229,9 @@ def _stage_problems(path: str, stages: Sequence[object]) -> Iterable[str]:
         names.append(stage.name)
         for problem in _field_problems(stage):
             yield f"workload {path!r}: {problem}"
-    yield from _order_problems(path, [stage for stage in stages if isinstance(stage, Stage)])
+    well_formed = [stage for stage in stages if isinstance(stage, Stage)]
+    yield from _export_problems(path, well_formed)
+    yield from _order_problems(path, well_formed)
 
 
 def _field_problems(stage: Stage) -> Iterable[str]:
@@ -243,6 +245,21 @@ def _field_problems(stage: Stage) -> Iterable[str]:
     for field, names in (("reads", reads), ("exports", stage.exports)):
         if not (isinstance(names, tuple | list) and all(isinstance(n, str) for n in names)):
             yield f"stage {name!r}: {field} must be a tuple of names, but is {names!r}"
+        elif field == "exports" and not all(map(_is_inside, names)):
+            yield f"stage {name!r}: exports must be files in the stage's folder, but are {names!r}"
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _export_problems(path: str, stages: Sequence[Stage]) -> Iterable[str]:
+    """All of a trial's exports lie in one folder."""
+    lists = [s.exports for s in stages if isinstance(s.exports, tuple | list)]
+    names = [name for names in lists for name in names]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield f"workload {path!r}: two stages export {name!r}; names must differ"
 
 
 def _order_problems(path: str, stages: Sequence[Stage]) -> Iterable[str]:

@@ -7,9 +7,12 @@ has, before anything is allocated.
 
 import math
 import os
+import struct
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -20,6 +23,12 @@ from numpy.typing import NDArray
 from phasetune.errors import StageError
 
 _MOST_INFLATION = 1100  # deflate can't do more than 1032 to 1
+_LONGEST_HEADER = 10_000  # as numpy itself has it
+_LARGEST_SIZE = 1 << 62
+_HEADERS = {
+    (1, 0): ("<H", npy.read_array_header_1_0),
+    (2, 0): ("<I", npy.read_array_header_2_0),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +65,21 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
         try:
             with archive.open(f"{name}.npy") as member:
                 return npy.read_array(cast(BinaryIO, member), allow_pickle=False)
-        except (ValueError, EOFError, zlib.error, zipfile.BadZipFile, MemoryError) as error:
+        except (Exception, MemoryError) as error:  # whatever unpacking raises on damaged bytes
             raise StageError(f"{path}: array {name!r} is damaged: {error}") from error
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise StageError(
-            f"{path} must be an .npz file, as numpy.savez writes it, but: {error}"
-        ) from error
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    with path.open("rb") as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except Exception as error:  # whatever a forged directory makes of it
+            raise StageError(
+                f"{path} must be an .npz file, as numpy.savez writes it, but: {error}"
+            ) from error
+        with archive:
+            yield archive
 
 
 def _checked_header(path: Path, archive: zipfile.ZipFile, name: str) -> ArrayHeader:
@@ -74,33 +87,51 @@ def _checked_header(path: Path, archive: zipfile.ZipFile, name: str) -> ArrayHea
     if member not in archive.namelist():
         held = ", ".join(sorted(entry.removesuffix(".npy") for entry in archive.namelist()))
         raise StageError(f"{path} must hold an array {name!r}, but holds: {held or 'nothing'}")
+    info = archive.getinfo(member)
     try:
-        with archive.open(member) as file:
-            header = _read_header(cast(BinaryIO, file))
-            length = file.tell()
-    except (ValueError, EOFError, OSError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        _refuse_foreign(info, path)
+        with archive.open(info) as file:
+            header, length = _read_header(cast(BinaryIO, file))
+    except (Exception, MemoryError) as error:  # numpy parses it as Python, and raises as Python
         raise StageError(f"{path}: array {name!r} can't be read: {error}") from error
     if header.dtype.hasobject:
         raise StageError(
             f"{path}: array {name!r} holds pickled Python objects, which are never loaded; save "
             "plain numbers"
         )
-    _refuse_impossible(path, archive.getinfo(member), name, header, length)
+    _refuse_impossible(path, info, name, header, length)
     return header
 
 
-def _read_header(file: BinaryIO) -> ArrayHeader:
-    version = npy.read_magic(file)
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    if version not in readers:
+def _refuse_foreign(info: zipfile.ZipInfo, path: Path) -> None:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(
+            f"it is compressed by a method, {info.compress_type}, that numpy never uses"
+        )
+    if info.compress_size > path.stat().st_size:
+        raise ValueError("it claims to be larger than its file; the file is forged or damaged")
+
+
+def _read_header(file: BinaryIO) -> tuple[ArrayHeader, int]:
+    """The header and how many bytes it has; a long one is not even read."""
+    magic = file.read(npy.MAGIC_LEN)
+    version = npy.read_magic(BytesIO(magic))
+    if version not in _HEADERS:
         raise ValueError(f"its format {version} is not known")
-    shape, _, dtype = readers[version](file)
-    return ArrayHeader(shape=shape, dtype=dtype)
+    count_format, read = _HEADERS[version]
+    count = file.read(struct.calcsize(count_format))
+    (length,) = struct.unpack(count_format, count)
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"its header has {length} bytes, more than any array of numbers needs")
+    shape, _, dtype = read(BytesIO(count + file.read(length)))
+    return ArrayHeader(shape=shape, dtype=dtype), len(magic) + len(count) + length
 
 
 def _refuse_impossible(
     path: Path, info: zipfile.ZipInfo, name: str, header: ArrayHeader, length: int
 ) -> None:
+    if any(type(size) is not int or size >= _LARGEST_SIZE for size in header.shape):
+        raise StageError(f"{path}: array {name!r} declares a shape that no array can have")
     declared, held = header.num_bytes, info.file_size - length
     if any(size < 0 for size in header.shape) or declared != held:
         raise StageError(

@@ -9,6 +9,8 @@ from torch.nn import functional
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+_SMALLEST_DOUBT = 1e-7  # below it a power of less than 1 has an infinite slope
+
 
 def classification_loss(
     kind: Literal["cross_entropy", "focal"],
@@ -42,7 +44,7 @@ def focal_loss(
     log_probabilities = functional.log_softmax(logits.float(), dim=-1)
     parts = -targets * log_probabilities
     if gamma:
-        parts = parts * (1.0 - log_probabilities.exp()).clamp(min=0.0) ** gamma
+        parts = parts * (1.0 - log_probabilities.exp()).clamp(min=_SMALLEST_DOUBT) ** gamma
     if class_weights is not None:
         parts = parts * class_weights
     return parts.sum(dim=-1).mean()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from phasetune import PlanError, Study, plan_study
 from phasetune.plan.show import StudyPlan
 from phasetune.workloads.windows import Data, Finetune, Pretrain
-from phasetune.workloads.windows.rules import problems, warnings
+from phasetune.workloads.windows.rules import advice, problems
 
 FolderMaker = Callable[..., Path]
 StudyMaker = Callable[..., Study]
@@ -141,7 +141,7 @@ def test_windows_without_time_steps_are_left_to_the_check_of_the_content(
 ) -> None:
     data = Data(dir=str(folder(unlabeled_augmented={"X": np.ones(shape, np.float32)})))
     assert found({}, {}, data) == []
-    assert list(warnings(Pretrain(), data, "cpu")) == []
+    assert list(advice(Pretrain(), data, "cpu")) == []
 
 
 @pytest.mark.parametrize(
@@ -163,15 +163,15 @@ def test_full_size_on_a_cpu_is_told(windows: int, epochs: int, device: str, is_t
         "on a CPU it takes hours. Run it where there is a GPU, or derive a smaller study, as "
         "configs/quickstart.yaml does"
     )
-    told = list(warnings(Pretrain(epochs=epochs), data, device))
+    told = list(advice(Pretrain(epochs=epochs), data, device))
     assert told == ([expected] if is_told else [])
 
 
 def test_of_missing_or_unreadable_data_no_size_is_told(folder: FolderMaker) -> None:
-    assert list(warnings(Pretrain(epochs=10**6), MISSING, "cpu")) == []
+    assert list(advice(Pretrain(epochs=10**6), MISSING, "cpu")) == []
     home = folder()
     (home / "unlabeled_augmented.npz").write_bytes(b"no archive")
-    assert list(warnings(Pretrain(epochs=10**6), Data(dir=str(home)), "cpu")) == []
+    assert list(advice(Pretrain(epochs=10**6), Data(dir=str(home)), "cpu")) == []
 
 
 def test_a_trial_that_breaks_a_rule_is_named(windows_study: StudyMaker, tmp_path: Path) -> None:

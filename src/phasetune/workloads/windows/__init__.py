@@ -26,10 +26,10 @@ __all__ = [
     "Finetune",
     "Pretrain",
     "Test",
+    "advise",
     "check",
     "load",
     "load_encoder",
-    "warnings",
 ]
 
 STAGES = (
@@ -55,9 +55,9 @@ def check(params: Mapping[str, Any], data: Data) -> Iterable[str]:
     return rules.problems(params["pretrain"], params["finetune"], data)
 
 
-def warnings(params: Mapping[str, Any], data: Data, *, device: str) -> Iterable[str]:
+def advise(params: Mapping[str, Any], data: Data, *, device: str) -> Iterable[str]:
     """What is allowed, but should be known before it runs on a device."""
-    return rules.warnings(params["pretrain"], data, device)
+    return rules.advice(params["pretrain"], data, device)
 
 
 def load(path: str | Path, *, device: str = "cpu") -> "WindowClassifier":

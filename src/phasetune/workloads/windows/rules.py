@@ -43,7 +43,7 @@ def _mask_problems(pretrain: Pretrain, data: Data) -> Iterable[str]:
         )
 
 
-def warnings(pretrain: Pretrain, data: Data, device: str) -> Iterable[str]:
+def advice(pretrain: Pretrain, data: Data, device: str) -> Iterable[str]:
     """A full-size study without a GPU."""
     shape = _shape(data)
     if device != "cpu" or shape is None:
