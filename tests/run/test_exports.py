@@ -131,7 +131,6 @@ def test_what_a_trial_computes_anew_replaces_what_it_exported(run: Run) -> None:
     assert (after, after.read_text()) == (before, "v2")
 
 
-# BUG: what the trial of this name exported before stays, beside results that say it failed.
 def test_what_a_trial_exported_before_it_failed_is_gone(run: Run) -> None:
     body = f"assert ctx.data.content == 'v1'; {LEAVES_IT}"
     found = exported(run("failing", body))

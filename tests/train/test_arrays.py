@@ -170,12 +170,14 @@ FORGED: dict[str, tuple[str | bytes, str]] = {
     "no array": (b"some text", "can't be read: the magic string is not correct"),
     "format 9": (b"\x93NUMPY\x09\x09", r"can't be read: its format \(9, 9\) is not known"),
     "too long": (" " * 20000, "can't be read: "),
-    # IndexError, MemoryError; a shape with too many digits can't be written into the message.
+    # Each of these makes numpy's parser, or writing the message, raise something else.
     "unclosed": (header()[:-5], ""),
     "unhashable": ("{[]: 1}", ""),
     "empty type": (header(descr="()"), ""),
     "nested": ("-" * 9000 + "1", ""),
     "digits": (header(f"(0x{'f' * 6000},)"), ""),
+    "negative digits": (header(f"(-0x{'f' * 6000},)"), ""),
+    "digits of the product": (header(f"({'0x1fffffffffffffff, ' * 450})"), ""),
 }
 
 
@@ -216,6 +218,15 @@ def test_sizes_forged_in_the_directory_are_refused_before_anything_is_allocated(
     with pytest.raises(StageError, match="compressed ones, which can't be; the file is forged"):
         read(path, "X")
     forge(path, 18, size)
+    with less_than_a_mib(), pytest.raises(StageError, match="array 'X'"):
+        read(path, "X")
+
+
+@both_ways
+def test_what_is_stored_is_as_large_as_it_is_packed(read: Read, path: Path) -> None:
+    text = header(f"({4 * MIB},)")
+    write(path, npy(text, bytes(MIB)))
+    forge(path, 22, struct.pack("<I", len(npy(text)) + 16 * MIB))
     with less_than_a_mib(), pytest.raises(StageError, match="array 'X'"):
         read(path, "X")
 

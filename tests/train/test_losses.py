@@ -119,17 +119,7 @@ def test_half_precision_logits_are_summed_up_in_full_precision() -> None:
     assert torch.equal(loss(half, mixtures), loss(half.float(), mixtures))
 
 
-@pytest.mark.parametrize(
-    "gamma",
-    [
-        0.0,
-        # BUG: (1 - p) ** gamma has an infinite slope at p = 1 where gamma is below 1, and
-        # 0 * inf makes the gradient NaN as soon as one row is classified with certainty.
-        0.5,
-        1.0,
-        2.0,
-    ],
-)
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize("targets", [[[1.0, 0.0]], [[0.0, 1.0]], [[0.3, 0.7]]], ids=str)
 @pytest.mark.parametrize("gap", [20.0, 200.0, 1e6])
 def test_certainty_gives_a_finite_loss_and_gradient(

@@ -103,10 +103,9 @@ def _shared(found: StudySurvey) -> str:
         for stage in found.stages
         if stage.alone.high
     )
-    return (
-        f"Shared by the trials: {of_trials}. In all {distinct} runs instead of {asked}, with "
-        "baselines, the final refit and test."
-    )
+    has_more = str(asked) != str(_sum(stage.alone for stage in found.stages))
+    more = ", with baselines, the final refit and test" if has_more else ""
+    return f"Shared by the trials: {of_trials}. In all {distinct} runs instead of {asked}{more}."
 
 
 def _sum(spans: Iterable[Span]) -> Span:

@@ -16,7 +16,7 @@ from phasetune.select.scores import TrialScore, chain_metrics, summaries
 from phasetune.store.artifacts import Artifact, ArtifactStore
 from phasetune.store.digests import file_digest
 from phasetune.store.documents import read_document, write_document
-from phasetune.store.durable import replacing
+from phasetune.store.durable import discard, replacing
 from phasetune.store.paths import ResultsPaths, StudyPaths
 
 SCHEMA = 1
@@ -29,12 +29,8 @@ def trial_results(study: StudyPaths, name: str) -> Path:
 
 def has_trial_results(study: StudyPaths, name: str) -> bool:
     """Whether the results of a trial, and the files it exports, are there."""
-    try:
-        document = read_document(trial_results(study, name))
-    except StoreError:
-        return False
-    exports = () if document is None else document.get("exports", ())
-    return document is not None and all((study.trial(name) / file).is_file() for file in exports)
+    files = [trial_results(study, name).name, *_exported(study, name)]
+    return all((study.trial(name) / file).is_file() for file in files)
 
 
 def write_phase_results(results: ResultsPaths, study: StudyPaths, phase: str) -> None:
@@ -108,8 +104,11 @@ def _run(run: Mapping[str, Any], artifact: Artifact | None) -> dict[str, Any]:
 
 
 def _copy_exports(study: StudyPaths, trial: Mapping[str, Any], store: ArtifactStore) -> list[str]:
-    """Copy what the first replicate's stages export; returns the names it has here."""
-    copied = []
+    """Copy what the first replicate's stages export; returns the names it has here.
+
+    What an earlier computation of the trial exported and this one did not goes.
+    """
+    before, copied = _exported(study, trial["name"]), list[str]()
     for run in trial["replicates"][0]["runs"]:
         artifact = store.intact(run["stage"], run["key"])
         if artifact is None:
@@ -121,4 +120,16 @@ def _copy_exports(study: StudyPaths, trial: Mapping[str, Any], store: ArtifactSt
             if not target.is_file() or file_digest(target) != file_digest(source):
                 with replacing(target) as draft:
                     shutil.copyfile(source, draft)
+    for name in set(before) - set(copied):
+        discard(study.trial(trial["name"]) / name)
     return copied
+
+
+def _exported(study: StudyPaths, name: str) -> list[str]:
+    """What the results of a trial, as they stand, say that it exported."""
+    try:
+        document = read_document(trial_results(study, name)) or {}
+    except StoreError:
+        return []
+    found = [str(file) for file in document.get("exports", ())]
+    return [file for file in found if file.startswith(f"{name}_") and ".." not in file]
