@@ -65,8 +65,8 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
         try:
             with archive.open(f"{name}.npy") as member:
                 return npy.read_array(cast(BinaryIO, member), allow_pickle=False)
-        except (Exception, MemoryError) as error:  # whatever unpacking raises on damaged bytes
-            raise StageError(f"{path}: array {name!r} is damaged: {error}") from error
+        except Exception as error:  # whatever unpacking raises on damaged bytes
+            raise StageError(f"{path}: array {name!r} is damaged: {_text(error)}") from error
 
 
 @contextmanager
@@ -92,8 +92,8 @@ def _checked_header(path: Path, archive: zipfile.ZipFile, name: str) -> ArrayHea
         _refuse_foreign(info, path)
         with archive.open(info) as file:
             header, length = _read_header(cast(BinaryIO, file))
-    except (Exception, MemoryError) as error:  # numpy parses it as Python, and raises as Python
-        raise StageError(f"{path}: array {name!r} can't be read: {error}") from error
+    except Exception as error:  # numpy parses it as Python, and raises as Python
+        raise StageError(f"{path}: array {name!r} can't be read: {_text(error)}") from error
     if header.dtype.hasobject:
         raise StageError(
             f"{path}: array {name!r} holds pickled Python objects, which are never loaded; save "
@@ -130,7 +130,8 @@ def _read_header(file: BinaryIO) -> tuple[ArrayHeader, int]:
 def _refuse_impossible(
     path: Path, info: zipfile.ZipInfo, name: str, header: ArrayHeader, length: int
 ) -> None:
-    if any(type(size) is not int or size >= _LARGEST_SIZE for size in header.shape):
+    sizes = (*header.shape, header.num_bytes)
+    if any(type(size) is not int or abs(size) >= _LARGEST_SIZE for size in sizes):
         raise StageError(f"{path}: array {name!r} declares a shape that no array can have")
     declared, held = header.num_bytes, info.file_size - length
     if any(size < 0 for size in header.shape) or declared != held:
@@ -138,7 +139,8 @@ def _refuse_impossible(
             f"{path}: array {name!r} declares shape {list(header.shape)}, {declared} bytes, but "
             f"the archive holds {held}; the file is forged or damaged"
         )
-    if info.file_size > _MOST_INFLATION * info.compress_size + length:
+    most = 1 if info.compress_type == zipfile.ZIP_STORED else _MOST_INFLATION
+    if info.file_size > most * info.compress_size + length:
         raise StageError(
             f"{path}: array {name!r} declares {info.file_size} bytes in {info.compress_size} "
             "compressed ones, which can't be; the file is forged or damaged"
@@ -148,3 +150,7 @@ def _refuse_impossible(
         raise StageError(
             f"{path}: array {name!r} needs {declared} bytes, but this machine has {memory}"
         )
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__

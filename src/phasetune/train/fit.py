@@ -164,9 +164,8 @@ def _validated(task: Task, precision: Precision, epoch: int) -> Mapping[str, flo
 
 def _finite(loss: float, what: str, epoch: int) -> float:
     if not math.isfinite(loss):
-        raise StageError(
-            f"{what} is {loss} in epoch {epoch}; a lower learning_rate or clip_norm may help"
-        )
+        way_out = "a lower learning_rate or clip_norm may help" if epoch else "look at the data"
+        raise StageError(f"{what} is {loss} in epoch {epoch}; {way_out}")
     return loss
 
 

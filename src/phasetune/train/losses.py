@@ -61,7 +61,8 @@ def smoothed(targets: Tensor, amount: float) -> Tensor:
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
     """Weights inverse to how often classes occur, mean 1 over rows; shape [num_classes].
 
+    A class without rows counts as if it had one.
     King and Zeng 2001, "Logistic regression in rare events data", as scikit-learn's `balanced`.
     """
-    counts = torch.bincount(labels, minlength=num_classes).float()
+    counts = torch.bincount(labels, minlength=num_classes).float().clamp(min=1.0)
     return len(labels) / (num_classes * counts)

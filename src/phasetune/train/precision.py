@@ -42,5 +42,4 @@ class Precision:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        if state:
-            self._scaler.load_state_dict(state)
+        self._scaler.load_state_dict(state)

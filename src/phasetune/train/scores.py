@@ -11,10 +11,10 @@ def classification_scores(labels: NDArray[Any], probabilities: NDArray[Any]) -> 
     """Scores of `probabilities`, shape [n, classes], against `labels`, integers of shape [n].
 
     Per class k `class_k_accuracy` (the share of its rows that are found, also as `class_k_recall`),
-    `class_k_precision` and `class_k_f1`; `macro_*` are their means; `worst_class_accuracy`,
-    `accuracy`, `auroc` (one against the rest, mean over classes; of class 1 where there are two),
-    `log_loss`, `confusion_i_j` (rows of class i taken for class j) and `predicted_classes` (how
-    many classes are predicted at all). What rows can't tell, such as the accuracy of a class that
+    `class_k_precision` and `class_k_f1`; `macro_*` are their means over the classes that have rows;
+    `worst_class_accuracy`, `accuracy`, `auroc` (one against the rest, mean over classes; of class 1
+    where there are two), `log_loss`, `confusion_i_j` (rows of class i taken for class j) and
+    `predicted_classes` (how many classes are predicted at all). What rows can't tell, such as the accuracy of a class that
     has none of them, is NaN; the precision of a class that is never predicted is 0.
     """
     from sklearn import metrics
@@ -24,7 +24,8 @@ def classification_scores(labels: NDArray[Any], probabilities: NDArray[Any]) -> 
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         labels, predicted, labels=classes, zero_division=0.0
     )
-    recall[np.bincount(labels, minlength=len(classes)) == 0] = math.nan
+    is_there = np.bincount(labels, minlength=len(classes)) > 0
+    recall[~is_there] = math.nan
     confusion = metrics.confusion_matrix(labels, predicted, labels=classes)
     per_class: dict[str, float] = {}
     for k in classes:
@@ -33,9 +34,9 @@ def classification_scores(labels: NDArray[Any], probabilities: NDArray[Any]) -> 
     return {
         "accuracy": float(metrics.accuracy_score(labels, predicted)),
         "worst_class_accuracy": float(np.nanmin(recall)),
-        "macro_precision": float(precision.mean()),
-        "macro_recall": float(np.nanmean(recall)),
-        "macro_f1": float(f1.mean()),
+        "macro_precision": float(precision[is_there].mean()),
+        "macro_recall": float(recall[is_there].mean()),
+        "macro_f1": float(f1[is_there].mean()),
         "auroc": _auroc(labels, probabilities),
         "log_loss": float(metrics.log_loss(labels, probabilities, labels=classes)),
         "predicted_classes": float(len(np.unique(predicted))),
