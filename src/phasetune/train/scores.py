@@ -14,8 +14,9 @@ def classification_scores(labels: NDArray[Any], probabilities: NDArray[Any]) -> 
     `class_k_precision` and `class_k_f1`; `macro_*` are their means over the classes that have rows;
     `worst_class_accuracy`, `accuracy`, `auroc` (one against the rest, mean over classes; of class 1
     where there are two), `log_loss`, `confusion_i_j` (rows of class i taken for class j) and
-    `predicted_classes` (how many classes are predicted at all). What rows can't tell, such as the accuracy of a class that
-    has none of them, is NaN; the precision of a class that is never predicted is 0.
+    `predicted_classes` (how many classes are predicted at all). What rows can't tell, such as the
+    accuracy of a class that has none of them, is NaN; the precision of a class that is never
+    predicted is 0.
     """
     from sklearn import metrics
 
