@@ -1,7 +1,8 @@
 """Whether pre-training helps at quickstart size: ten seeds, each with data of its own.
 
-Four arms under equal seeds, folds and data: no pre-training, with an encoder that is frozen at
-first as if it had been pre-trained, or trained from the start; and pre-training of two lengths.
+Arms under equal seeds, folds and data: without pre-training and with two lengths of it, each with
+an encoder that is trained from the start, and with one that is frozen at first. What pre-training
+gains is told against the arm without it that is fine-tuned in the same way.
 
     python experiments/lstm_phase_iv/benefit.py [RESULTS]
 """
@@ -15,12 +16,8 @@ from phasetune import Phase, Point, Study, load_study, run_study
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SEEDS = range(10)
-ARMS = {
-    "none": {"pretrain.epochs": 0, "finetune.freeze_epochs": 0},
-    "none_frozen_first": {"pretrain.epochs": 0, "finetune.freeze_epochs": 3},
-    "pretrained_4": {"pretrain.epochs": 4, "finetune.freeze_epochs": 3},
-    "pretrained_8": {"pretrain.epochs": 8, "finetune.freeze_epochs": 3},
-}
+FREEZE = {"from the start": 0, "frozen first": 3}
+EPOCHS = (0, 4, 8)
 METRICS = ("accuracy", "class_1_accuracy", "auroc", "log_loss")
 
 
@@ -31,7 +28,11 @@ def study(seed: int) -> Study:
     )
     arms = Phase(
         name="arms",
-        points=tuple(Point(params=params, note=arm) for arm, params in ARMS.items()),
+        points=tuple(
+            Point(params={"pretrain.epochs": epochs, "finetune.freeze_epochs": freeze})
+            for freeze in FREEZE.values()
+            for epochs in EPOCHS
+        ),
     )
     return base.model_copy(
         update={
@@ -43,11 +44,13 @@ def study(seed: int) -> Study:
     )
 
 
-def scores(seed: int, results: Path) -> dict[str, dict[str, float]]:
-    """Per arm and metric the mean over folds."""
+def scores(seed: int, results: Path) -> dict[tuple[int, int], dict[str, float]]:
+    """Per arm, by freeze and pre-training epochs, and metric the mean over folds."""
     record = run_study(study(seed), results=results).decisions["arms"]
     return {
-        trial["note"]: {metric: trial["metrics"][metric]["mean"] for metric in METRICS}
+        (trial["point"]["finetune.freeze_epochs"], trial["point"]["pretrain.epochs"]): {
+            metric: trial["metrics"][metric]["mean"] for metric in METRICS
+        }
         for trial in record["trials"]
     }
 
@@ -59,12 +62,17 @@ def mean_and_error(values: list[float]) -> str:
 
 def main(results: Path) -> None:
     found = [scores(seed, results) for seed in SEEDS]
-    for metric in METRICS:
-        for arm in ARMS:
-            values = [one[arm][metric] for one in found]
-            gains = [one[arm][metric] - one["none"][metric] for one in found]
-            gain = "" if arm == "none" else f" | gain over none {mean_and_error(gains)}"
-            print(f"{metric} {arm}: {mean_and_error(values)}{gain}")
+    print("| encoder | pre-training | " + " | ".join(METRICS) + " |")
+    for how, freeze in FREEZE.items():
+        for epochs in EPOCHS:
+            means = [mean_and_error([one[freeze, epochs][m] for one in found]) for m in METRICS]
+            print(f"| {how} | {epochs} epochs | {' | '.join(means)} |")
+            gains = [
+                mean_and_error([one[freeze, epochs][m] - one[freeze, 0][m] for one in found])
+                for m in METRICS
+            ]
+            if epochs:
+                print(f"| {how} | gain of {epochs} epochs | {' | '.join(gains)} |")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The commands `phasetune data ...`: files for a built-in workload, made or augmented."""
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,9 @@ class Makeable(StrEnum):
 
 @data.command()
 def make(
-    workload: Annotated[Makeable, typer.Argument(metavar="windows", help="For which workload.")],
+    workload: Annotated[
+        Makeable, typer.Argument(metavar="WORKLOAD", help="For which workload: windows.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")],
     windows: Annotated[
         int,
@@ -51,9 +54,11 @@ def make(
     with guarded(debug=debug):
         from phasetune.workloads.windows.make import make_files
 
+        assert workload is Makeable.WINDOWS  # noqa: S101 - the only one
         for path in make_files(out, windows=windows, unlabeled=unlabeled, seed=seed):
             typer.echo(path)
-        typer.echo(f"Use them in a study of {workload}: data: {{dir: {out}}}")
+        given = shlex.quote(f"data={{dir: {out}}}")
+        typer.echo(f"Use them: phasetune run configs/lstm_phase_iv.yaml {given}")
 
 
 @data.command()

@@ -61,17 +61,18 @@ def _trial_rows(
         for trial in plan["trials"]:
             verdict = verdicts.get(trial["name"])
             if verdict is not None:
-                yield {
-                    "study": paths.root.name,
-                    **_trial_row(trial, verdict, decision),
-                    **_times(trial, store),
-                }
+                about = {"study": paths.root.name, **_times(trial, store)}
+                yield _trial_row(about, trial, verdict, decision)
 
 
 def _trial_row(
-    trial: Mapping[str, Any], verdict: Mapping[str, Any], decision: Mapping[str, Any]
+    about: Mapping[str, Any],
+    trial: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    decision: Mapping[str, Any],
 ) -> dict[str, Any]:
     row: dict[str, Any] = {
+        **about,
         "phase": trial["phase"],
         "trial": trial["name"],
         "is_winner": trial["name"] == decision["winner"],

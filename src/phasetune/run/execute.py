@@ -59,13 +59,13 @@ def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog:
             request.stall_timeout_seconds if has_watchdog else None, request.stall_file
         )
         context = _context(request, workload, draft, channel, device, watchdog)
+        memory = PeakMemory(device)
         try:
-            memory = PeakMemory(device)
             metrics = _call(request, workload, context)
         except RunStopped:
             return RunState.STOPPED
         except (Exception, SystemExit) as error:
-            _record_failure(request, context, error)
+            _record_failure(request, context, error, memory.gib())
             return RunState.FAILED
         finally:
             clean_up(device)
@@ -218,14 +218,18 @@ def _publish(
     )
 
 
-def _record_failure(request: RunRequest, context: RunContext, error: BaseException) -> None:
+def _record_failure(
+    request: RunRequest, context: RunContext, error: BaseException, memory: dict[str, float]
+) -> None:
     failure = Failure(
         stage=request.run.stage,
         key=request.run.key,
         cause="error",
         message=_message(error, request, context),
     )
-    trace = "".join(traceback.format_exception(error))
+    spent = {"seconds": round(context.elapsed_seconds, 3), **memory}
+    told = ", ".join(f"{name} {value:g}" for name, value in spent.items())
+    trace = "".join(traceback.format_exception(error)) + f"\nuntil then: {told}\n"
     FailureStore(request.paths.store).put(failure, trace)
 
 

@@ -11,8 +11,9 @@ from phasetune.errors import StoreError, StudyError
 from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.run.ledger import Ledger
 from phasetune.run.request import RunState
-from phasetune.run.scoring import environments, replicate_metrics, why_ineligible
+from phasetune.run.scoring import environments, why_ineligible
 from phasetune.select.record import carries, rule_record
+from phasetune.select.scores import chain_metrics
 from phasetune.select.verdict import Rule
 from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import commit, discard, make_folder, replacing, write_text
@@ -175,14 +176,15 @@ def final_record(trial: Trial, ledger: Ledger, *, training: Sequence[str]) -> di
     """What came of the last winner: its settings, what it scored on the test data."""
     reason = why_ineligible(trial, ledger)
     tested = [run for run in trial.runs if run.stage not in training]
-    metrics = replicate_metrics(trial, ledger)
+    found = [(run.stage, ledger.artifact(run)) for run in tested]
+    metrics = chain_metrics([(stage, made.metrics) for stage, made in found if made is not None])
     return {
         "schema": SCHEMA,
         "state": str(RunState.DONE if reason is None else RunState.FAILED),
         "reason": reason,
         "settings": dict(trial.settings),
         "refitted": trial.replicates[0].fold is None,
-        "test": dict(metrics[0]) if tested and metrics else None,
+        "test": metrics if tested and reason is None else None,
         "runs": [{"stage": run.stage, "key": run.key} for run in trial.runs],
         "environments": environments([trial], ledger),
     }

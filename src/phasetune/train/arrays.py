@@ -25,6 +25,7 @@ from phasetune.errors import StageError
 _MOST_INFLATION = 1100  # deflate can't do more than 1032 to 1
 _LONGEST_HEADER = 10_000  # as numpy itself has it
 _LARGEST_SIZE = 1 << 62
+_MOST_NAMES = 5
 _HEADERS = {
     (1, 0): ("<H", npy.read_array_header_1_0),
     (2, 0): ("<I", npy.read_array_header_2_0),
@@ -52,6 +53,16 @@ def array_header(path: Path, name: str) -> ArrayHeader:
     """
     with _opened(path) as archive:
         return _checked_header(path, archive, name)
+
+
+def has_array(path: Path, name: str) -> bool:
+    """Whether an `.npz` file holds array `name`.
+
+    Raises:
+        OSError, StageError: as for `array_header`.
+    """
+    with _opened(path) as archive:
+        return f"{name}.npy" in archive.namelist()
 
 
 def read_array(path: Path, name: str) -> NDArray[Any]:
@@ -85,8 +96,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 def _checked_header(path: Path, archive: zipfile.ZipFile, name: str) -> ArrayHeader:
     member = f"{name}.npy"
     if member not in archive.namelist():
-        held = ", ".join(sorted(entry.removesuffix(".npy") for entry in archive.namelist()))
-        raise StageError(f"{path} must hold an array {name!r}, but holds: {held or 'nothing'}")
+        raise StageError(f"{path} must hold an array {name!r}, but holds {_held(archive)}")
     info = archive.getinfo(member)
     try:
         _refuse_foreign(info, path)
@@ -101,6 +111,12 @@ def _checked_header(path: Path, archive: zipfile.ZipFile, name: str) -> ArrayHea
         )
     _refuse_impossible(path, info, name, header, length)
     return header
+
+
+def _held(archive: zipfile.ZipFile) -> str:
+    names = sorted(entry.removesuffix(".npy") for entry in archive.namelist())
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(repr(name[:100]) for name in names[:_MOST_NAMES]) + more or "nothing"
 
 
 def _refuse_foreign(info: zipfile.ZipInfo, path: Path) -> None:
@@ -145,11 +161,18 @@ def _refuse_impossible(
             f"{path}: array {name!r} declares {info.file_size} bytes in {info.compress_size} "
             "compressed ones, which can't be; the file is forged or damaged"
         )
+    refuse_too_large(declared, f"{path}: array {name!r}")
+
+
+def refuse_too_large(num_bytes: int, what: str) -> None:
+    """Refuse what this machine has no memory for.
+
+    Raises:
+        StageError: it needs more bytes than there are.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if declared > memory:
-        raise StageError(
-            f"{path}: array {name!r} needs {declared} bytes, but this machine has {memory}"
-        )
+    if num_bytes > memory:
+        raise StageError(f"{what} needs {num_bytes} bytes, but this machine has {memory}")
 
 
 def _text(error: Exception) -> str:

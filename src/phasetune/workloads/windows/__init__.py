@@ -57,7 +57,7 @@ def check(params: Mapping[str, Any], data: Data) -> Iterable[str]:
 
 def advise(params: Mapping[str, Any], data: Data, *, device: str) -> Iterable[str]:
     """What is allowed, but should be known before it runs on a device."""
-    return rules.advice(params["pretrain"], data, device)
+    return rules.advice(params["pretrain"], params["finetune"], data, device)
 
 
 def load(path: str | Path, *, device: str = "cpu") -> "WindowClassifier":

@@ -109,5 +109,6 @@ def cutmix_weights(count: int, time: int, alpha: float, device: torch.device) ->
 
 
 def _beta(count: int, alpha: float, device: torch.device) -> Tensor:
-    parameter = torch.tensor(alpha, device=device)
-    return torch.distributions.Beta(parameter, parameter).sample((count,))
+    parameter = torch.full((), alpha, device=device)
+    beta = torch.distributions.Beta(parameter, parameter, validate_args=False)  # checks read back
+    return beta.sample((count,))

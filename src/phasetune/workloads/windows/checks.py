@@ -22,6 +22,8 @@ def content_problems(data: "Data", *, folds: int) -> Iterable[str]:
     for part in PARTS:
         try:
             data.windows_of(part)
+            if part == "unlabeled":
+                _ = data.sources
         except (OSError, StageError) as error:
             unreadable.append(str(error))
     if unreadable:
@@ -43,7 +45,9 @@ def _shape_problems(data: "Data") -> Iterable[str]:
                 f"windows of {part} must have {list(expected)} time steps and channels, as in "
                 f"train, but have {list(found)}"
             )
-    if len(data.windows_of("unlabeled")) < 2:
+    sources = data.sources
+    count = len(data.windows_of("unlabeled")) if sources is None else len(np.unique(sources))
+    if count < 2:
         yield "unlabeled must have at least 2 windows, one to train on and one to validate on"
 
 
@@ -78,10 +82,12 @@ def _fold_problems(labels: NDArray[np.int64], folds: int) -> Iterable[str]:
 
 def _shared_rows(data: "Data") -> Iterable[str]:
     """Test windows that were trained on tell nothing of new ones."""
-    train = {row.tobytes() for row in data.windows_of("train")}
-    shared = [i for i, row in enumerate(data.windows_of("test")) if row.tobytes() in train]
-    if shared:
-        yield (
-            f"{len(shared)} windows of test are in train too, the first is test window "
-            f"{shared[0]}; take them out of one of both"
-        )
+    test = [row.tobytes() for row in data.windows_of("test")]
+    for part in ("train", "unlabeled"):
+        known = {row.tobytes() for row in data.windows_of(part)}
+        shared = [i for i, row in enumerate(test) if row in known]
+        if shared:
+            yield (
+                f"{len(shared)} windows of test are in {part} too, the first is test window "
+                f"{shared[0]}; take them out of one of both"
+            )

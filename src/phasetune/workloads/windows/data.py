@@ -27,9 +27,10 @@ class Data(BaseModel):
     """Windows of shape [n, time, channel]; `train` and `test` have labels 0, 1, ... as well.
 
     `dir` is a folder with `train.npz` and `test.npz` (`X` float32, `y` integers) and
-    `unlabeled_augmented.npz` (`X`). Or `source`: `synthetic` makes price windows in memory,
-    `windows` labelled ones (a fifth of them for testing) and `unlabeled` others, from `seed`;
-    `digits` are scikit-learn's handwritten digits, 8 rows of 8 pixels as 8 time steps.
+    `unlabeled_augmented.npz` (`X`, and `source` where some were made from others). Or `source`:
+    `synthetic` makes price windows in memory, `windows` labelled ones (a fifth of them for testing)
+    and `unlabeled` others, from `seed`; `digits` are scikit-learn's handwritten digits, 8 rows of 8
+    pixels as 8 time steps.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,6 +115,19 @@ class Data(BaseModel):
         return labels
 
     @cached_property
+    def sources(self) -> "NDArray[np.int64] | None":
+        """Which window each unlabelled one was made from, shape [n]; None where that is not known.
+
+        Raises:
+            OSError, StageError: as for `windows_of`.
+        """
+        from phasetune.workloads.windows import files
+
+        if self.source is not None:
+            return None
+        return files.read_sources(self._existing_file("unlabeled"), self.shape("unlabeled")[0])
+
+    @cached_property
     def num_classes(self) -> int:
         """How many classes the training labels have."""
         return int(self.labels_of("train").max()) + 1
@@ -126,7 +140,7 @@ class Data(BaseModel):
 
     def _part(self, part: Part) -> tuple["NDArray[np.float32]", "NDArray[np.int64] | None"]:
         if part not in self.loaded:
-            self.loaded |= self._load(part)
+            self.loaded.update(self._load(part))
         return self.loaded[part]
 
     def _load(self, part: Part) -> dict[str, Any]:
@@ -135,14 +149,21 @@ class Data(BaseModel):
         if self.source == "digits":
             return sources.digits()
         if self.source == "synthetic":
-            return {part: sources.synthetic(self, part)}
+            return sources.synthetic(self, part)
         return {part: files.read_part(self._existing_file(part), is_labelled=part != "unlabeled")}
+
+    def _way_out(self, part: str) -> str:
+        train = Path(str(self.dir)) / FILES["train"]
+        if part == "unlabeled" and train.is_file():
+            missing = train.with_name(FILES[part])
+            return f"make it with `phasetune data augment {train} --out {missing}`"
+        return (
+            "name its folder in data.dir, or try made-up windows, as `phasetune data make windows "
+            "--out DIR` writes them"
+        )
 
     def _existing_file(self, part: str) -> Path:
         path = Path(str(self.dir)) / FILES[part]
         if not path.is_file():
-            raise FileNotFoundError(
-                f"{path} is not there; name its folder in data.dir, or make it with `phasetune "
-                f"data make windows --out {self.dir}`"
-            )
+            raise FileNotFoundError(f"{path} is not there; {self._way_out(part)}")
         return path

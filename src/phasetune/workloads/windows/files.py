@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from phasetune.errors import StageError
 from phasetune.store.durable import replacing
-from phasetune.train.arrays import array_header, read_array
+from phasetune.train.arrays import array_header, has_array, read_array
 from phasetune.workloads.windows.params import MOST_CLASSES
+
+_LARGEST_VALUE = 1e15  # whose square, summed up, float32 still holds
 
 
 def read_part(
@@ -26,7 +28,28 @@ def read_part(
     if not np.isfinite(windows).all():
         row = int(np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))[0])
         raise StageError(f"{path}: X must be finite, but window {row} has NaN or infinity")
+    if np.abs(windows).max() > _LARGEST_VALUE:
+        raise StageError(
+            f"{path}: X must be at most {_LARGEST_VALUE:g}, but has {np.abs(windows).max():g}"
+        )
     return windows, _labels(path, len(windows)) if is_labelled else None
+
+
+def read_sources(path: Path, count: int) -> NDArray[np.int64] | None:
+    """Which window each of `count` was made from, shape [n]; None where the file does not say.
+
+    Raises:
+        OSError, StageError: as for `read_part`.
+    """
+    if not has_array(path, "source"):
+        return None
+    header = array_header(path, "source")
+    if header.shape != (count,) or header.dtype.kind not in "iu":
+        raise StageError(
+            f"{path}: source must be {count} integers, the window that each was made from, but is "
+            f"{header.dtype} of shape {list(header.shape)}"
+        )
+    return read_array(path, "source").astype(np.int64)
 
 
 def _refuse_wrong_windows(path: Path) -> None:

@@ -24,8 +24,8 @@ def finetune(ctx: StageContext, params: Finetune) -> dict[str, float]:
 
     Returns:
         The scores of `phasetune.train.scores` on the fold's held-out windows, or where none are
-        held out on those watched for early stopping; `best_val_loss`, `best_epoch` and
-        `epochs_trained`.
+        held out, as `watched_<score>`, on those watched for early stopping; `best_val_loss`,
+        `best_epoch` and `epochs_trained`.
 
     Raises:
         StageError: the data is not what it must be, or a loss is not finite.
@@ -34,7 +34,7 @@ def finetune(ctx: StageContext, params: Finetune) -> dict[str, float]:
     labels = ctx.data.labels_of("train")
     rows, held_out = outer_split(labels, ctx.fold)
     fitted, watched = inner_split(labels, rows, seed=ctx.seed)
-    with deterministic_torch(ctx.deterministic):
+    with deterministic_torch(ctx.deterministic, device=ctx.device):
         torch.manual_seed(derived_seed(ctx.seed, "initialisation"))
         task = Classification(ctx, params, torch.from_numpy(fitted), torch.from_numpy(watched))
         recipe = Recipe(
@@ -49,10 +49,11 @@ def finetune(ctx: StageContext, params: Finetune) -> dict[str, float]:
     if progress is None:
         return {}
     save_classifier(ctx.output, task.model)
-    scored = held_out if ctx.fold is not None else watched
+    scored, prefix = (held_out, "") if ctx.fold is not None else (watched, "watched_")
     windows = ctx.data.windows_of("train")[scored]
+    scores = scores_of(ctx.output, windows, labels[scored], device=ctx.device)
     return {
-        **scores_of(ctx.output, windows, labels[scored], device=ctx.device),
+        **{f"{prefix}{name}": value for name, value in scores.items()},
         "best_val_loss": progress.best_val_loss,
         "best_epoch": float(progress.best_epoch),
         "epochs_trained": float(progress.epoch),
@@ -99,7 +100,7 @@ class Classification:
             is_trained = not is_frozen and encoder.layer_of(name) >= params.freeze_layers
             parameter.requires_grad_(is_trained)
         self.model.train()
-        if is_frozen:
+        if not any(parameter.requires_grad for parameter in encoder.parameters()):
             encoder.eval()
 
     def loss(self, rows: Tensor) -> Tensor:

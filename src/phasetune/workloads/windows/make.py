@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from phasetune.errors import StageError
 from phasetune.stage.seeds import derived_seed
+from phasetune.train.arrays import refuse_too_large
 from phasetune.workloads.windows.augment import varied
 from phasetune.workloads.windows.data import FILES, Data
 from phasetune.workloads.windows.files import read_part, write_part
@@ -41,7 +42,8 @@ def make_files(
 def augment_file(source: Path, target: Path, *, factor: int, seed: int = 0) -> int:
     """Write each window of `source` and `factor - 1` varied copies of it to `target`.
 
-    Copies are warped in time, scaled and jittered, each in units of its own window.
+    Copies are warped in time, scaled and jittered, each in units of its own window. `source` tells
+    which window each comes from, so that pre-training validates on none that it has a copy of.
 
     Returns:
         How many windows were written.
@@ -55,9 +57,10 @@ def augment_file(source: Path, target: Path, *, factor: int, seed: int = 0) -> i
         windows, _ = read_part(source, is_labelled=False)
     except OSError as error:
         raise StageError(f"{source} can't be read: {error.strerror or error}") from error
+    refuse_too_large(factor * windows.nbytes * 2, f"{factor} times {source}")
     copies = [_varied_copy(windows, derived_seed(seed, "copy", i)) for i in range(1, factor)]
     every = np.concatenate([windows, *copies])
-    write_part(target, X=every)
+    write_part(target, X=every, source=np.tile(np.arange(len(windows)), factor))
     return len(every)
 
 

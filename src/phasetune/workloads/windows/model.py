@@ -79,8 +79,13 @@ class Encoder(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """From [n, time, channel] to [n, time, 2 * hidden_size]."""
-        return cast(Tensor, self.dropout(self.lstm(windows)[0]))
+        """From [n, time, channel] to [n, time, 2 * hidden_size].
+
+        In full precision whatever surrounds it: on a GPU autocast would run a recurrent layer in
+        fp16, also where bf16 is asked for, and small gradients would vanish.
+        """
+        with torch.autocast(windows.device.type, enabled=False):
+            return cast(Tensor, self.dropout(self.lstm(windows.float())[0]))
 
     def layer_of(self, name: str) -> int:
         """The LSTM layer, from 0 for the lowest, that a parameter such as `weight_ih_l0` is in."""

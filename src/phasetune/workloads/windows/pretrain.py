@@ -6,7 +6,9 @@ for the idea; the spread term as the variance term of Bardes et al. 2022, "VICRe
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,7 +34,7 @@ def pretrain(ctx: StageContext, params: Pretrain) -> dict[str, float]:
     Raises:
         StageError: the data is not what it must be, or a loss is not finite.
     """
-    with deterministic_torch(ctx.deterministic):
+    with deterministic_torch(ctx.deterministic, device=ctx.device):
         torch.manual_seed(derived_seed(ctx.seed, "initialisation"))
         task = Reconstruction(ctx, params)
         recipe = Recipe(
@@ -83,7 +85,9 @@ class Reconstruction:
         device = torch.device(ctx.device)
         raw = torch.from_numpy(ctx.data.windows_of("unlabeled")).to(device)
         windows = normalized(raw, params.normalize)
-        train, held_out = _split(len(windows), params.val_fraction, ctx.seed)
+        train, held_out = _split(
+            len(windows), params.val_fraction, ctx.seed, sources=ctx.data.sources
+        )
         self._train, self._held_out = windows[train.to(device)], windows[held_out.to(device)]
         self._params = params
         shape = EncoderShape(
@@ -151,9 +155,21 @@ def lack_of_spread(latent: Tensor) -> Tensor:
     return functional.relu(1.0 - torch.sqrt(variance + _SMALLEST_VARIANCE).mean())
 
 
-def _split(count: int, val_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Row numbers to train on and to validate on, at least one of each."""
+def _split(
+    count: int, val_fraction: float, seed: int, *, sources: NDArray[np.int64] | None
+) -> tuple[Tensor, Tensor]:
+    """Row numbers to train on and to validate on, at least one of each.
+
+    Rows that were made from one window stay together.
+    """
     generator = torch.Generator().manual_seed(derived_seed(seed, "validation split"))
-    order = torch.randperm(count, generator=generator)
-    held_out = min(count - 1, max(1, round(count * val_fraction)))
-    return order[held_out:], order[:held_out]
+    groups = torch.arange(count)
+    if sources is not None:
+        groups = torch.from_numpy(np.unique(sources, return_inverse=True)[1])
+    num_groups = int(groups.max()) + 1
+    order = torch.randperm(num_groups, generator=generator)
+    held_out = order[: min(num_groups - 1, max(1, round(num_groups * val_fraction)))]
+    if sources is None:
+        return order[len(held_out) :], held_out
+    is_held_out = torch.isin(groups, held_out)
+    return (~is_held_out).nonzero()[:, 0], is_held_out.nonzero()[:, 0]

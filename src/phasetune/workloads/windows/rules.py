@@ -7,7 +7,7 @@ from phasetune.workloads.windows.data import Data
 from phasetune.workloads.windows.params import Finetune, Pretrain
 
 FULL_SIZE = 1_000_000
-"""Windows times epochs of pre-training from which on a CPU needs hours."""
+"""Windows times epochs of pre-training from which on a study is not for a CPU."""
 
 
 def problems(pretrain: Pretrain, finetune: Finetune, data: Data) -> Iterable[str]:
@@ -43,15 +43,20 @@ def _mask_problems(pretrain: Pretrain, data: Data) -> Iterable[str]:
         )
 
 
-def advice(pretrain: Pretrain, data: Data, device: str) -> Iterable[str]:
-    """A full-size study without a GPU."""
+def advice(pretrain: Pretrain, finetune: Finetune, data: Data, device: str) -> Iterable[str]:
+    """A full-size study without a GPU; an encoder that is never thawed."""
+    if finetune.freeze_epochs >= finetune.epochs:
+        yield (
+            f"finetune.freeze_epochs ({finetune.freeze_epochs}) leaves none of the "
+            f"{finetune.epochs} finetune.epochs, so the encoder is never fine-tuned"
+        )
     shape = _shape(data)
     if device != "cpu" or shape is None:
         return
     if shape[0] * pretrain.epochs >= FULL_SIZE:
         yield (
-            f"pre-training on {shape[0]:,} windows is of full size, and there is no CUDA device "
-            "here: on a CPU it takes hours. Run it where there is a GPU, or derive a smaller "
+            f"pre-training on {shape[0]:,} windows is of full size, and without CUDA it runs on "
+            "the CPU, where it can take hours. Run it where there is a GPU, or derive a smaller "
             "study, as configs/quickstart.yaml does"
         )
 

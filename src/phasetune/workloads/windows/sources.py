@@ -23,15 +23,19 @@ def unlabeled_shape(data: "Data") -> tuple[int, int, int]:
     return data.num_unlabeled, NUM_BARS, NUM_CHANNELS
 
 
-def synthetic(data: "Data", part: "Part") -> tuple[Any, Any]:
-    """A part of the synthetic source; the last fifth of the labelled windows is for testing."""
+def synthetic(data: "Data", part: "Part") -> dict[str, tuple[Any, Any]]:
+    """A part of the synthetic source, or `train` and `test`, the last fifth, together.
+
+    Raises:
+        StageError: there are more windows than this machine has memory for.
+    """
     if part == "unlabeled":
         seed = derived_seed(data.seed, "unlabeled")
-        return price_windows(data.num_unlabeled, seed=seed)[0], None
+        return {part: (price_windows(data.num_unlabeled, seed=seed)[0], None)}
     windows, labels = price_windows(data.windows, seed=derived_seed(data.seed, "labelled"))
     first_test = round(data.windows * (1.0 - TEST_SHARE))
-    rows = slice(first_test, None) if part == "test" else slice(first_test)
-    return windows[rows], labels[rows]
+    rows = {"train": slice(first_test), "test": slice(first_test, None)}
+    return {name: (windows[where], labels[where]) for name, where in rows.items()}
 
 
 def digits() -> dict[str, tuple[Any, Any]]:

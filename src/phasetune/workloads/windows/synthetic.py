@@ -10,6 +10,8 @@ falls back to.
 import numpy as np
 from numpy.typing import NDArray
 
+from phasetune.train.arrays import refuse_too_large
+
 NUM_BARS = 105
 NUM_CHANNELS = 4
 CHANNELS = ("open", "high", "low", "close")
@@ -18,13 +20,19 @@ CONSOLIDATION, RETRACEMENT = 0, 1
 RETRACEMENT_SHARE = 0.34
 _MISLABELLED = 0.15
 _TICKS_PER_BAR = 4
+_BYTES_PER_WINDOW = 6 * 8 * NUM_BARS * _TICKS_PER_BAR  # prices and what they are made of
 _TICK_NOISE = 0.0012  # of log price
 _MEAN_REVERSION = 0.008  # per tick, of a consolidation
 _WEAKEST_MOVE, _STRONGEST_MOVE = 0.004, 0.045  # of log price
 
 
 def price_windows(count: int, *, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """`count` windows, shape [count, 105, 4], open-high-low-close, and their labels, [count]."""
+    """`count` windows, shape [count, 105, 4], open-high-low-close, and their labels, [count].
+
+    Raises:
+        StageError: they need more memory than this machine has.
+    """
+    refuse_too_large(count * _BYTES_PER_WINDOW, f"making {count:,} windows")
     rng = np.random.default_rng(seed)
     kinds = (rng.random(count) < RETRACEMENT_SHARE).astype(np.int64)
     noise = rng.normal(0.0, _TICK_NOISE, (count, NUM_BARS * _TICKS_PER_BAR))
