@@ -53,6 +53,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = said(command, folder)
         assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "data/own").mkdir()
+    shutil.copy(folder / "data/processed/train.npz", folder / "data/own")
     return folder
 
 
@@ -98,6 +100,27 @@ def test_what_the_page_says_remains(project: Path) -> None:
     assert (trial / "results.json").exists()
     assert (trial / "exp_phase1_timewarp_0.12_encoder.safetensors").exists()
     assert (trial / "exp_phase1_timewarp_0.12_encoder.json").exists()
+
+
+THEIRS = """
+orchestrate_phases.py run_lstm_experiment.py aggregate_results.py experiment_configs.py MLproject
+generate_augmented_data.py --mode --num_workers --phase --experiment_id --results_dir --output
+MLFLOW_AVAILABLE ExperimentConfig ExperimentRunner select_winner min_class1_accuracy
+final_recommendation SimpleLSTMModel load_pretrained_encoder unfreeze_encoder_after data_dir
+train.npz test.npz unlabeled_augmented.npz results.json phase_iv_final_report.json
+phase_iv_analysis.txt _encoder.pt mlruns mlflow nvidia-smi training_config.py torchvision
+experiment_id phase description time_warp_sigma hidden_size num_heads pretrain_epochs
+finetune_epochs device hidden_dim mask_ratio mask_strategy batch_size bidirectional
+pretrain_time_min pretrain_final_train_loss pretrain_final_val_loss pretrain_best_val_loss
+finetune_time_min total_time_min accuracy class_k_accuracy class_k_precision
+TEMPORAL_AUG_TIME_WARP_SIGMA SIMPLE_LSTM_HIDDEN_SIZE SIMPLE_LSTM_NUM_HEADS MASKED_LSTM_N_EPOCHS
+exp_phase1_timewarp_0.12 exp_phase2_arch_128_8 exp_phase3_depth_75
+"""
+
+
+@pytest.mark.parametrize("name", THEIRS.split())
+def test_a_name_that_people_know_is_on_the_page(name: str) -> None:
+    assert name in PAGE
 
 
 def test_every_row_of_the_page_has_an_answer() -> None:

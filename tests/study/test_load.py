@@ -352,3 +352,8 @@ def test_a_derived_study_finds_what_lies_beside_its_base(
     monkeypatch.chdir(tmp_path)
     loaded = load(derived / "derived.yaml")
     assert loaded.study.import_from == (str(derived), str(base))
+
+
+def test_a_parameter_set_as_points_name_it_is_told_its_place(home: Path) -> None:
+    (problem,) = problems("study.yaml", "fit.heads=2")
+    assert problem == "fit: is not known here; set its parameters as params.fit.NAME"

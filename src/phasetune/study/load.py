@@ -166,10 +166,20 @@ def _checked(document: Document) -> LoadedStudy:
     study = _schema(document.content, problems)
     workload = _workload(document.content, problems)
     if workload is not None:
+        problems = [_toward_params(problem, workload) for problem in problems]
         problems += workload_problems(workload, document.content)
     if problems or study is None or workload is None:
         raise StudyError(_sentences(problems, document))
     return LoadedStudy(study=study, workload=workload)
+
+
+def _toward_params(problem: Problem, workload: ResolvedWorkload) -> Problem:
+    """Points and grids name parameters from their stage on; the base settings lie in `params`."""
+    path, message = problem
+    names = [stage.name for stage in workload.stages]
+    if len(path) == 1 and path[0] in names and message.startswith("is not known"):
+        return path, f"is not known here; set its parameters as params.{path[0]}.NAME"
+    return problem
 
 
 def _sentences(problems: Sequence[Problem], document: Document) -> list[str]:
