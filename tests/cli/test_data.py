@@ -13,7 +13,9 @@ from phasetune.study.schema import Objective, Phase, Point, Study
 def test_files_made_are_what_a_study_reads(folder: Path) -> None:
     said = phasetune("data", "make", "windows", "--out", "made", "--windows", "100")
     assert said.code == 0
-    assert said.out.splitlines()[-1] == "Use them in a study of windows: data: {dir: made}"
+    assert said.out.splitlines()[-1] == (
+        "Use them: phasetune run configs/lstm_phase_iv.yaml 'data={dir: \"made\"}'"
+    )
     with np.load(folder / "made/train.npz") as train, np.load(folder / "made/test.npz") as test:
         assert (train["X"].shape, train["X"].dtype) == ((80, 105, 4), np.float32)
         assert (test["X"].shape, set(test["y"].tolist())) == ((20, 105, 4), {0, 1})
@@ -43,6 +45,7 @@ def test_augmenting_keeps_each_window_and_adds_varied_copies(folder: Path) -> No
     assert said.out == "more.npz: 21 windows\n"
     with np.load(folder / "more.npz") as file:
         more = file["X"].reshape(3, 7, 30, 3)
+        assert file["source"].tolist() == list(range(7)) * 3
     assert np.array_equal(more[0], windows)
     for copy in more[1:]:
         assert all(not np.array_equal(a, b) for a, b in zip(copy, windows, strict=True))

@@ -191,5 +191,5 @@ def test_windows_of_full_size_without_a_gpu_are_warned_of(
     ]
     quickstart = TESTS.parent / "configs" / "quickstart.yaml"
     found = plan_study(quickstart, overrides=overrides, results=tmp_path).warnings
-    sentence = f"pre-training on {unlabeled:,} windows is of full size, and there is no CUDA device"
+    sentence = f"pre-training on {unlabeled:,} windows is of full size, and without CUDA it"
     assert [text.startswith(sentence) for text in found] == [True] * is_large

@@ -76,6 +76,7 @@ def test_what_it_holds(whole: StudyOutcome) -> None:
     assert final["settings"]["train.value"] == 0.6
     assert final["validation"]["score"]["mean"] == 0.6
     assert final["test"]["score"] == 0.25
+    assert not [name for name in final["test"] if name.startswith(("prepare_", "train_"))]
     assert report["warnings"] == []
 
 

@@ -101,16 +101,6 @@ def test_a_missing_file_is_an_os_error(read: Read, path: Path) -> None:
         read(path, "X")
 
 
-@both_ways
-def test_a_missing_array_is_told_with_what_there_is(read: Read, path: Path) -> None:
-    np.savez(path, y=Y, windows=X)
-    with pytest.raises(StageError, match=r"npz must hold an array 'X', but holds: windows, y$"):
-        read(path, "X")
-    np.savez(path)
-    with pytest.raises(StageError, match=r"npz must hold an array 'X', but holds: nothing$"):
-        read(path, "X")
-
-
 def whole() -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, X=X)

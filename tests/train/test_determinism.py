@@ -9,6 +9,7 @@ import torch
 from phasetune.train.determinism import deterministic_torch
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+FUSED, MATH_ALONE = (True, True, True), (False, False, True)
 
 
 @pytest.fixture(autouse=True)
@@ -25,27 +26,37 @@ def switches() -> tuple[bool, bool, bool]:
     )
 
 
+def attention() -> tuple[bool, bool, bool]:
+    """Which ways of scaled-dot-product attention are allowed: flash, memory-efficient, plain."""
+    backends = torch.backends.cuda
+    return (
+        backends.flash_sdp_enabled(),
+        backends.mem_efficient_sdp_enabled(),
+        backends.math_sdp_enabled(),
+    )
+
+
 def put_twice() -> None:
     """An operation whose result depends on which of two writes comes last."""
     torch.zeros(2).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
 
 
 def test_where_it_is_asked_for_nothing_depends_on_what_memory_held_before() -> None:
-    with deterministic_torch(True):
+    with deterministic_torch(True, device="cpu"):
         assert bool(torch.empty(1000).isnan().all())
         assert not torch.backends.cudnn.benchmark
 
 
 def test_an_operation_without_a_deterministic_way_warns_and_goes_on() -> None:
     with (
-        deterministic_torch(True),
+        deterministic_torch(True, device="cpu"),
         pytest.warns(UserWarning, match="put_ does not have a deterministic implementation"),
     ):
         put_twice()
 
 
 def test_where_it_is_not_asked_for_torch_may_choose_what_is_fastest() -> None:
-    with warnings.catch_warnings(), deterministic_torch(False):
+    with warnings.catch_warnings(), deterministic_torch(False, device="cpu"):
         warnings.simplefilter("error")
         put_twice()
         assert torch.backends.cudnn.benchmark
@@ -61,19 +72,37 @@ def test_afterwards_the_switches_are_as_they_were(
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", before[2])
     torch.use_deterministic_algorithms(before[0], warn_only=before[1])
     try:
-        with deterministic_torch(is_asked):
+        with deterministic_torch(is_asked, device="cpu"):
             assert switches()[0] == is_asked
         assert switches() == before
-        with pytest.raises(KeyError), deterministic_torch(is_asked):
+        with pytest.raises(KeyError), deterministic_torch(is_asked, device="cpu"):
             raise KeyError
         assert switches() == before
     finally:
         torch.use_deterministic_algorithms(original[0], warn_only=original[1])
 
 
+def test_attention_on_a_gpu_leaves_out_fused_kernels_within_the_block() -> None:
+    assert attention() == FUSED
+    with deterministic_torch(True, device="cuda"):
+        assert attention() == MATH_ALONE
+        with deterministic_torch(False, device="cuda"):
+            assert attention() == MATH_ALONE
+    assert attention() == FUSED
+    with pytest.raises(KeyError), deterministic_torch(True, device="cuda"):
+        raise KeyError
+    assert attention() == FUSED
+
+
+@pytest.mark.parametrize(("is_asked", "device"), [(True, "cpu"), (False, "cpu"), (False, "cuda")])
+def test_elsewhere_attention_is_as_it_was(is_asked: bool, device: str) -> None:
+    with deterministic_torch(is_asked, device=device):
+        assert attention() == FUSED
+
+
 def test_blocks_nest() -> None:
-    with deterministic_torch(True):
-        with deterministic_torch(False):
+    with deterministic_torch(True, device="cpu"):
+        with deterministic_torch(False, device="cpu"):
             assert not torch.are_deterministic_algorithms_enabled()
         assert torch.are_deterministic_algorithms_enabled()
     assert not torch.are_deterministic_algorithms_enabled()
@@ -82,8 +111,8 @@ def test_blocks_nest() -> None:
 def test_cublas_gets_a_fixed_workspace_unless_the_user_chose_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with deterministic_torch(True):
+    with deterministic_torch(True, device="cpu"):
         assert os.environ[WORKSPACE] == ":4096:8"
     monkeypatch.setenv(WORKSPACE, ":16:8")
-    with deterministic_torch(True):
+    with deterministic_torch(True, device="cpu"):
         assert os.environ[WORKSPACE] == ":16:8"

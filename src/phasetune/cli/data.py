@@ -1,5 +1,6 @@
 """The commands `phasetune data ...`: files for a built-in workload, made or augmented."""
 
+import json
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -57,7 +58,7 @@ def make(
         assert workload is Makeable.WINDOWS  # noqa: S101 - the only one
         for path in make_files(out, windows=windows, unlabeled=unlabeled, seed=seed):
             typer.echo(path)
-        given = shlex.quote(f"data={{dir: {out}}}")
+        given = shlex.quote(f"data={{dir: {json.dumps(str(out))}}}")
         typer.echo(f"Use them: phasetune run configs/lstm_phase_iv.yaml {given}")
 
 

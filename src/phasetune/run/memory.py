@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 GIB = 1 << 30
@@ -19,7 +20,8 @@ class PeakMemory:
     def __init__(self, device: str) -> None:
         self._has_gpu = device == "cuda"
         if self._has_gpu and "torch" in sys.modules:
-            sys.modules["torch"].cuda.reset_peak_memory_stats()
+            with suppress(RuntimeError):  # a broken GPU is told by the run itself
+                sys.modules["torch"].cuda.reset_peak_memory_stats()
         try:
             (_OWN / "clear_refs").write_text(_RESET_PEAK)
         except OSError:
@@ -32,8 +34,9 @@ class PeakMemory:
         """
         found = {"peak_memory_gib": round(_peak_bytes() / GIB, 4)}
         if self._has_gpu and "torch" in sys.modules:
-            reserved = sys.modules["torch"].cuda.max_memory_reserved()
-            found["peak_gpu_memory_gib"] = round(reserved / GIB, 4)
+            with suppress(RuntimeError):
+                reserved = sys.modules["torch"].cuda.max_memory_reserved()
+                found["peak_gpu_memory_gib"] = round(reserved / GIB, 4)
         return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from phasetune.workloads.windows.augment import (
     augmented,
@@ -205,6 +206,34 @@ def test_a_cut_may_be_anywhere_in_a_window() -> None:
     assert (kept.mean(dim=0) > 0.3).all()
     assert (kept.mean(dim=0) < 0.8).all()
     assert {round(share) for share in kept.sum(dim=1).tolist()} == set(range(13))
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.2, 1.0, 500.0])
+def test_shares_are_those_of_torch_s_beta_distribution(alpha: float) -> None:
+    torch.manual_seed(5)
+    found = mixup_weights(50, 3, alpha, CPU)
+    torch.manual_seed(5)
+    expected = torch.distributions.Beta(alpha, alpha).sample((50,))
+    assert torch.equal(found, expected[:, None].expand(-1, 3))
+
+
+class NoReading(TorchDispatchMode):
+    """Refuses to bring a value of a tensor to Python, which would wait for a GPU."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            raise AssertionError("a value was read back")
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_of_a_batch_is_read_back() -> None:
+    params = Finetune(mixup_probability=0.5, cutmix_probability=0.5)
+    with pytest.raises(AssertionError, match="read back"), NoReading():  # type: ignore[no-untyped-call]
+        torch.distributions.Beta(torch.ones(()), torch.ones(()), validate_args=True)
+    with NoReading():  # type: ignore[no-untyped-call]
+        augmented(torch.randn(20, 15, 3), torch.eye(20), params)
 
 
 def test_what_was_given_is_not_changed_and_a_seed_decides() -> None:

@@ -102,6 +102,19 @@ def labels(*counts: int) -> NDArray[np.int64]:
                 "one of both"
             ),
         ),
+        (
+            {"unlabeled_augmented": {"X": TEST[3:6]}, "test": {"X": TEST}},
+            5,
+            (
+                "3 windows of test are in unlabeled too, the first is test window 3; take them "
+                "out of one of both"
+            ),
+        ),
+        (
+            {"unlabeled_augmented": {"X": TRAIN[:12], "source": np.full(12, 7)}},
+            5,
+            "unlabeled must have at least 2 windows, one to train on and one to validate on",
+        ),
     ],
 )
 def test_each_problem_of_the_content_is_one_sentence(
@@ -136,7 +149,7 @@ def test_all_parts_that_can_t_be_read_are_told_together(folder: FolderMaker) -> 
     problems = list(Data(dir=str(home)).check(folds=5))
     assert problems[:2] == [
         f"{home / 'unlabeled_augmented.npz'}: X must be finite, but window 0 has NaN or infinity",
-        f"{home / 'train.npz'} must hold an array 'y', but holds: X",
+        f"{home / 'train.npz'} must hold an array 'y', but holds 'X'",
     ]
     assert problems[2].startswith(f"{home / 'test.npz'} is not there")
     assert len(problems) == 3
@@ -178,11 +191,17 @@ def test_labels_are_refused_exactly_where_training_could_not_cut_them(
     classes = labels(*counts)
     every = np.random.default_rng(1).normal(size=(len(classes) + 2, 3, 1)).astype(np.float32)
     with tempfile.TemporaryDirectory() as name:
-        write_part(Path(name) / "unlabeled_augmented.npz", X=every)
+        write_part(Path(name) / "unlabeled_augmented.npz", X=every[2:])
         write_part(Path(name) / "train.npz", X=every[2:], y=classes)
         write_part(Path(name) / "test.npz", X=every[:2], y=np.zeros(2, np.int64))
         problems = list(Data(dir=name).check(folds=folds))
     assert (not problems) == can_be_cut(classes, folds)
+
+
+def test_wrong_sources_are_told_before_anything_trains(folder: FolderMaker) -> None:
+    home = folder(unlabeled_augmented={"source": np.arange(11)})
+    (problem,) = Data(dir=str(home)).check(folds=5)
+    assert problem.startswith(f"{home / 'unlabeled_augmented.npz'}: source must be 12 integers")
 
 
 def test_a_label_far_from_the_others_is_told_briefly(folder: FolderMaker) -> None:
@@ -208,7 +227,7 @@ BAD_CONTENT: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
         {},
         [
             "data: {home}/train.npz: X must be float32, but is float64; save X.astype('float32')",
-            "data: {home}/test.npz must hold an array 'y', but holds: X",
+            "data: {home}/test.npz must hold an array 'y', but holds 'X'",
         ],
     ),
     (

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from phasetune import StageError, StoreError
-from phasetune.workloads.windows.files import read_part, write_part
+from phasetune.workloads.windows.files import read_part, read_sources, write_part
 
 FolderMaker = Callable[..., Path]
 WindowMaker = Callable[..., NDArray[np.float32]]
@@ -74,7 +74,9 @@ def with_value(value: float, *, window: int) -> NDArray[np.float32]:
         ({"y": LABELS.astype(np.float64)}, "y must be integers, but is float64"),
         ({"y": LABELS.astype(bool)}, "y must be integers, but is bool"),
         ({"y": LABELS.astype(str)}, "y must be integers, but is <U21"),
-        ({"y": LABELS - 1}, "y must be labels 0, 1, ..., at most 65535, but has -1"),
+        ({"y": LABELS - 1}, "y must be labels 0, 1, ..., at most 99, but has -1"),
+        ({"y": LABELS * 100}, "y must be labels 0, 1, ..., at most 99, but has 100"),
+        ({"X": with_value(-1.5e15, window=2)}, "X must be from -1e+15 to 1e+15, but has -1.5e+15"),
         (
             {"y": LABELS.astype(object)},
             "array 'y' holds pickled Python objects, which are never loaded; save plain numbers",
@@ -93,10 +95,10 @@ def test_content_that_is_not_what_it_must_be_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("left_out", "sentence"),
     [
-        ({"y": None}, "must hold an array 'y', but holds: X"),
-        ({"X": None}, "must hold an array 'X', but holds: y"),
-        ({"X": None, "y": None}, "must hold an array 'X', but holds: nothing"),
-        ({"X": None, "x": GOOD}, "must hold an array 'X', but holds: x, y"),
+        ({"y": None}, "must hold an array 'y', but holds 'X'"),
+        ({"X": None}, "must hold an array 'X', but holds 'y'"),
+        ({"X": None, "y": None}, "must hold an array 'X', but holds nothing"),
+        ({"X": None, "x": GOOD}, "must hold an array 'X', but holds 'x', 'y'"),
     ],
 )
 def test_an_array_that_is_missing_is_named_and_what_is_there_too(
@@ -167,6 +169,49 @@ def test_labels_of_unlabelled_windows_are_left_alone(folder: FolderMaker) -> Non
     windows, labels = read_part(path / "unlabeled_augmented.npz", is_labelled=False)
     assert np.array_equal(windows, GOOD)
     assert labels is None
+
+
+@pytest.mark.parametrize("value", [1e15, -1e15])
+def test_the_largest_value_is_read(folder: FolderMaker, value: float) -> None:
+    largest = with_value(value, window=2)
+    windows, _ = read_part(folder(train={"X": largest}) / "train.npz", is_labelled=True)
+    assert np.array_equal(windows, largest)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (np.arange(11), "int64 of shape [11]"),
+        (np.arange(12.0), "float64 of shape [12]"),
+        (np.zeros((12, 1), np.int32), "int32 of shape [12, 1]"),
+        (np.zeros(12, bool), "bool of shape [12]"),
+        (np.array("0"), "<U1 of shape []"),
+    ],
+    ids=["length", "float", "column", "bool", "text"],
+)
+def test_sources_that_are_not_one_integer_per_window_are_refused(
+    folder: FolderMaker, source: Any, told: str
+) -> None:
+    path = folder(unlabeled_augmented={"source": source}) / "unlabeled_augmented.npz"
+    with pytest.raises(StageError) as caught:
+        read_sources(path, 12)
+    assert caught.value.problems == (
+        f"{path}: source must be 12 integers, the window that each was made from, but is {told}",
+    )
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, ">i8"])
+def test_sources_of_any_integer_type_are_read(folder: FolderMaker, kind: Any) -> None:
+    given = (np.arange(12) % 5).astype(kind)
+    path = folder(unlabeled_augmented={"source": given}) / "unlabeled_augmented.npz"
+    found = read_sources(path, 12)
+    assert found is not None
+    assert found.dtype == np.int64
+    assert found.tolist() == given.tolist()
+
+
+def test_a_file_may_be_silent_about_sources(folder: FolderMaker) -> None:
+    assert read_sources(folder() / "unlabeled_augmented.npz", 12) is None
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -78,8 +78,8 @@ def layers_moved(ctx: Context) -> set[int]:
 def test_it_learns_what_can_be_learned(trained: Trained, encoder: Callable[..., Path]) -> None:
     given = {"parent": encoder(hidden_size=8)}
     _, metrics = trained(given, epochs=25, freeze_epochs=4, learning_rate=0.02, **PLAIN)
-    assert metrics["class_0_accuracy"] > 0.85
-    assert metrics["class_1_accuracy"] > 0.85
+    assert metrics["watched_class_0_accuracy"] > 0.85
+    assert metrics["watched_class_1_accuracy"] > 0.85
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
@@ -94,6 +94,25 @@ def test_it_moves_once_it_is_thawed(trained: Trained) -> None:
     thawed, metrics = trained(epochs=3, freeze_epochs=2, **SMOOTH)
     assert metrics["best_epoch"] == 3.0
     assert min(moves(thawed).values()) > 0.0
+
+
+@pytest.mark.parametrize(
+    ("freeze_layers", "in_training"), [(0, [False, True]), (1, [False, True]), (2, [False, False])]
+)
+def test_an_encoder_drops_nothing_out_while_none_of_it_learns(
+    data: Data, parent: Path, tmp_path: Path, freeze_layers: int, in_training: list[bool]
+) -> None:
+    params = finetuning(freeze_epochs=1, freeze_layers=freeze_layers)
+    rows = torch.arange(20)
+    task = Classification(context(tmp_path, data, parent=parent), params, rows, rows)
+    found = []
+    for epoch in (1, 2):
+        task.begin_epoch(epoch)
+        modules = {module.training for module in task.model.encoder.modules()}
+        found.append(modules == {True})
+        assert len(modules) == 1
+        assert task.model.head.training
+    assert found == in_training
 
 
 @pytest.mark.parametrize("freeze_epochs", [0, 1, 2])

@@ -84,18 +84,21 @@ def test_a_refit_is_scored_on_what_it_watches(trained: Trained) -> None:
     ctx, metrics = trained({"fold": None})
     fitted, watched, _ = split(None)
     assert (len(fitted), len(watched)) == (51, 9)
-    _assert_scores(ctx, metrics, watched)
+    _assert_scores(ctx, metrics, watched, prefix="watched_")
 
 
-def _assert_scores(ctx: Context, metrics: Mapping[str, float], rows: Rows) -> None:
+def _assert_scores(
+    ctx: Context, metrics: Mapping[str, float], rows: Rows, *, prefix: str = ""
+) -> None:
     """What anybody who loads the model finds on these rows of the training data, and no more."""
     probabilities = load(ctx.output).predict_proba(TRAIN["X"][rows])
     scores = classification_scores(TRAIN["y"][rows], probabilities)
     counts = [scores[f"confusion_{i}_{j}"] for i in range(2) for j in range(2)]
     assert sum(counts) == len(rows)
     about_training = {"best_val_loss", "best_epoch", "epochs_trained"}
-    assert set(metrics) == set(scores) | about_training
-    assert {name: metrics[name] for name in scores} == scores
+    named = {f"{prefix}{name}": value for name, value in scores.items()}
+    assert set(metrics) == set(named) | about_training
+    assert {name: metrics[name] for name in named} == named
 
 
 def test_metrics_of_training_are_those_of_the_history(trained: Trained) -> None:

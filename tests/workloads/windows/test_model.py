@@ -54,6 +54,19 @@ def test_an_encoder_makes_a_vector_of_each_time_step(
     assert network(torch.randn(4, time, channels)).shape == (4, time, 2 * hidden)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_an_encoder_computes_in_full_precision_under_autocast(dtype: torch.dtype) -> None:
+    network, windows = encoder(num_layers=2), torch.randn(6, 9, 3)
+    exact = network(windows)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.is_autocast_enabled("cpu")
+        encoded = network(windows)
+        assert torch.equal(network(windows.to(dtype)), network(windows.to(dtype).float()))
+        assert network(windows.to(dtype)).dtype == torch.float32
+    assert encoded.dtype == torch.float32
+    assert torch.equal(encoded, exact)
+
+
 @pytest.mark.parametrize(("heads", "classes"), [(1, 2), (4, 3), (8, 10)])
 def test_a_classifier_makes_a_logit_of_each_class(heads: int, classes: int) -> None:
     network = classifier(num_heads=heads, num_classes=classes)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from phasetune import PlanError, Study, plan_study
+from conftest import TESTS
+from phasetune import PlanError, Study, StudyError, plan_study
 from phasetune.plan.show import StudyPlan
 from phasetune.workloads.windows import Data, Finetune, Pretrain
 from phasetune.workloads.windows.rules import advice, problems
@@ -17,6 +18,7 @@ FolderMaker = Callable[..., Path]
 StudyMaker = Callable[..., Study]
 WindowMaker = Callable[..., NDArray[np.float32]]
 
+QUICKSTART = TESTS.parent / "configs" / "quickstart.yaml"
 SYNTHETIC = Data(source="synthetic", windows=50)
 MISSING = Data(dir="/there/is/no/such/folder")
 
@@ -141,7 +143,7 @@ def test_windows_without_time_steps_are_left_to_the_check_of_the_content(
 ) -> None:
     data = Data(dir=str(folder(unlabeled_augmented={"X": np.ones(shape, np.float32)})))
     assert found({}, {}, data) == []
-    assert list(advice(Pretrain(), data, "cpu")) == []
+    assert list(advice(Pretrain(), Finetune(), data, "cpu")) == []
 
 
 @pytest.mark.parametrize(
@@ -159,19 +161,56 @@ def test_windows_without_time_steps_are_left_to_the_check_of_the_content(
 def test_full_size_on_a_cpu_is_told(windows: int, epochs: int, device: str, is_told: bool) -> None:
     data = Data(source="synthetic", unlabeled=windows)
     expected = (
-        f"pre-training on {windows:,} windows is of full size, and there is no CUDA device here: "
-        "on a CPU it takes hours. Run it where there is a GPU, or derive a smaller study, as "
+        f"pre-training on {windows:,} windows is of full size, and without CUDA it runs on the "
+        "CPU, where it can take hours. Run it where there is a GPU, or derive a smaller study, as "
         "configs/quickstart.yaml does"
     )
-    told = list(advice(Pretrain(epochs=epochs), data, device))
+    told = list(advice(Pretrain(epochs=epochs), Finetune(), data, device))
     assert told == ([expected] if is_told else [])
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    ("freeze_epochs", "epochs", "is_told"),
+    [(0, 1, False), (4, 5, False), (5, 5, True), (9, 5, True)],
+)
+def test_an_encoder_that_is_never_thawed_is_told(
+    freeze_epochs: int, epochs: int, device: str, is_told: bool
+) -> None:
+    finetune = Finetune(freeze_epochs=freeze_epochs, epochs=epochs)
+    expected = (
+        f"finetune.freeze_epochs ({freeze_epochs}) leaves none of the 5 finetune.epochs, so the "
+        "encoder is never fine-tuned"
+    )
+    for data in (SYNTHETIC, MISSING):
+        told = list(advice(Pretrain(), finetune, data, device))
+        assert told == ([expected] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("pretrain.min_delta", ".inf", "inf"),
+        ("pretrain.clip_norm", ".inf", "inf"),
+        ("finetune.focal_gamma", ".nan", "nan"),
+        ("finetune.learning_rate", "-.inf", "-inf"),
+    ],
+)
+def test_parameters_must_be_finite(tmp_path: Path, name: str, value: str, told: str) -> None:
+    override = f"params.{name}={value}"
+    with pytest.raises(StudyError) as caught:
+        plan_study(QUICKSTART, overrides=[override], results=tmp_path)
+    assert caught.value.problems == (
+        f"params.{name} (override {override!r}): must be a finite number, but is {told}",
+    )
+
+
 def test_of_missing_or_unreadable_data_no_size_is_told(folder: FolderMaker) -> None:
-    assert list(advice(Pretrain(epochs=10**6), MISSING, "cpu")) == []
+    assert list(advice(Pretrain(epochs=10**6), Finetune(), MISSING, "cpu")) == []
     home = folder()
     (home / "unlabeled_augmented.npz").write_bytes(b"no archive")
-    assert list(advice(Pretrain(epochs=10**6), Data(dir=str(home)), "cpu")) == []
+    unreadable = Data(dir=str(home))
+    assert list(advice(Pretrain(epochs=10**6), Finetune(), unreadable, "cpu")) == []
 
 
 def test_a_trial_that_breaks_a_rule_is_named(windows_study: StudyMaker, tmp_path: Path) -> None:

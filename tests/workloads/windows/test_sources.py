@@ -1,13 +1,14 @@
 """The named sources: how many windows of which part, and none of them twice."""
 
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from phasetune.workloads.windows import Data
+from phasetune.workloads.windows import Data, sources
+from phasetune.workloads.windows.synthetic import price_windows
 
 PARTS: tuple[Any, ...] = ("unlabeled", "train", "test")
 DIGITS: dict[str, Any] = {"source": "digits"}
@@ -79,6 +80,22 @@ def test_made_windows_depend_on_the_seed(part: Any) -> None:
     )
     assert np.array_equal(first, again)
     assert rows(first).isdisjoint(rows(other))
+
+
+def test_train_and_test_are_made_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+
+    def counted(count: int, *, seed: int) -> Any:
+        counts.append(count)
+        return price_windows(count, seed=seed)
+
+    monkeypatch.setattr(sources, "price_windows", counted)
+    for first, second in (("train", "test"), ("test", "train")):
+        data = Data(**SYNTHETIC)
+        for part in (first, second, "unlabeled"):
+            data.windows_of(cast(Any, part))
+        assert len(data.labels_of("train")) == 48
+    assert counts == [60, 60] * 2
 
 
 def test_labelled_windows_do_not_depend_on_how_many_are_not() -> None:

@@ -1,9 +1,13 @@
 """Price windows made from a seed: what any of them must be, and how many are of which class."""
 
+import os
+import re
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from phasetune import StageError
 from phasetune.workloads.windows.synthetic import CHANNELS, price_windows
 
 MANY = 2000
@@ -28,6 +32,21 @@ def test_windows_and_labels_have_their_shapes_and_types(count: int) -> None:
     assert windows.dtype == np.float32
     assert labels.shape == (count,)
     assert labels.dtype == np.int64
+
+
+def test_more_windows_than_memory_are_refused_before_they_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sysconf", lambda _: 2**12)  # pages of 4 KiB, 4096 of them: 16 MiB
+    assert len(price_windows(20, seed=0)[0]) == 20
+    with pytest.raises(StageError) as caught:
+        price_windows(1_000_000, seed=0)
+    told = re.fullmatch(
+        r"making 1,000,000 windows needs (\d+) bytes, but this machine has 16777216",
+        str(caught.value),
+    )
+    assert told is not None
+    assert int(told[1]) > 1_000_000 * 105 * 4 * 4  # of the windows alone
 
 
 def test_high_is_the_highest_and_low_the_lowest(prices: dict[str, NDArray[np.float32]]) -> None:

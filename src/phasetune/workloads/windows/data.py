@@ -1,5 +1,6 @@
 """The study's `data:` block: a folder of `.npz` files, or a named source that needs none."""
 
+import shlex
 from collections.abc import Iterable
 from functools import cached_property
 from importlib.metadata import distribution
@@ -156,7 +157,10 @@ class Data(BaseModel):
         train = Path(str(self.dir)) / FILES["train"]
         if part == "unlabeled" and train.is_file():
             missing = train.with_name(FILES[part])
-            return f"make it with `phasetune data augment {train} --out {missing}`"
+            command = shlex.join(
+                ["phasetune", "data", "augment", str(train), "--out", str(missing)]
+            )
+            return f"make it with `{command}`"
         return (
             "name its folder in data.dir, or try made-up windows, as `phasetune data make windows "
             "--out DIR` writes them"

@@ -28,10 +28,12 @@ def read_part(
     if not np.isfinite(windows).all():
         row = int(np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))[0])
         raise StageError(f"{path}: X must be finite, but window {row} has NaN or infinity")
-    if np.abs(windows).max() > _LARGEST_VALUE:
-        raise StageError(
-            f"{path}: X must be at most {_LARGEST_VALUE:g}, but has {np.abs(windows).max():g}"
-        )
+    for extreme in (windows.min(), windows.max()):
+        if abs(extreme) > _LARGEST_VALUE:
+            raise StageError(
+                f"{path}: X must be from {-_LARGEST_VALUE:g} to {_LARGEST_VALUE:g}, but has "
+                f"{extreme:g}"
+            )
     return windows, _labels(path, len(windows)) if is_labelled else None
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from phasetune.errors import StageError
 from phasetune.stage.contract import StageContext
 from phasetune.stage.seeds import derived_seed
 from phasetune.train.determinism import deterministic_torch
@@ -161,12 +162,17 @@ def _split(
     """Row numbers to train on and to validate on, at least one of each.
 
     Rows that were made from one window stay together.
+
+    Raises:
+        StageError: all rows were made from one window.
     """
     generator = torch.Generator().manual_seed(derived_seed(seed, "validation split"))
     groups = torch.arange(count)
     if sources is not None:
         groups = torch.from_numpy(np.unique(sources, return_inverse=True)[1])
     num_groups = int(groups.max()) + 1
+    if num_groups < 2:
+        raise StageError("unlabeled must have at least 2 windows that are no copies of each other")
     order = torch.randperm(num_groups, generator=generator)
     held_out = order[: min(num_groups - 1, max(1, round(num_groups * val_fraction)))]
     if sources is None:
