@@ -93,6 +93,24 @@ def test_a_signal_stops_at_a_checkpoint_and_the_same_command_goes_on(
     assert sorted(resumed) == [False, True]
 
 
+def test_a_signal_while_runs_wait_for_their_turn(
+    scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    params = {"train": {"steps": 12, "seconds": 0.25}}
+    values = [number / 100 for number in range(4 * (os.cpu_count() or 1))]
+    phases = [{"name": "one", "grid": {"train.value": values}}]
+    study = scripted_study(params=params, phases=phases)
+    content = study.model_dump(mode="json", exclude_unset=True)
+    (tmp_path / "study.yaml").write_text(yaml_text(content))
+    process = start("run", "study.yaml", folder=tmp_path)
+    wait_for("results/scripted/phases/one/attempts/*/train-*/checkpoint_*", tmp_path, process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 143, (out, err)
+    assert "nothing was decided since. Go on with:" in err
+    assert "Traceback" not in err
+
+
 PARALLEL = """
 import json, sys
 import ray

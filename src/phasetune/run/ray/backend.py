@@ -119,9 +119,9 @@ class RayBackend:
         self, wave: Sequence[RunRequest], results: Any, listener: Listener, stop: StopSwitch
     ) -> None:
         """Hold Tune's analysis against the store; record runs whose workers died for good."""
-        by_index = {result.config["run"]["index"]: result for result in results}
-        for index, request in enumerate(wave):
-            result = by_index.get(index)
+        by_folder = {Path(result.path).name: result for result in results if result.path}
+        for request in wave:  # a tune_trial that never reported has no config to know it by
+            result = by_folder.get(request.folder.name)
             metrics = {} if result is None else result.metrics or {}
             if result is not None and result.error is not None:
                 self._record_death(request, result.error, listener)
