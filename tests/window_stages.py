@@ -1,53 +1,18 @@
 """Stages of the windows workload by themselves: small data in files, and a context for one run."""
 
-import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phasetune import Fold
 from phasetune.workloads.windows import Data, Finetune, Pretrain
 from phasetune.workloads.windows.data import FILES
+from stage_context import Context
 
 TIME, CHANNELS = 12, 2
-
-
-@dataclass(kw_only=True)
-class Context:
-    """What a stage is given; it keeps the newest checkpoint.
-
-    An end is asked for after `stop_after` epochs of this context.
-    """
-
-    data: Any
-    output: Path
-    parent: Path | None = None
-    seed: int = 1
-    fold: Fold | None = None
-    device: str = "cpu"
-    threads: int = 1
-    precision: str = "fp32"
-    deterministic: bool = True
-    resumed: Path | None = None
-    stop_after: int | None = None
-    rows: list[dict[str, float]] = field(default_factory=list)
-    checkpoint: Path | None = None
-
-    def report(
-        self, metrics: Mapping[str, float], *, step: int, checkpoint: Path | None = None
-    ) -> None:
-        self.rows.append({**metrics, "step": step})
-        if checkpoint is not None:
-            self.checkpoint = Path(tempfile.mkdtemp(dir=self.output.parent))
-            shutil.copytree(checkpoint, self.checkpoint, dirs_exist_ok=True)
-
-    def should_stop(self) -> bool:
-        return len(self.rows) + 1 == self.stop_after
 
 
 def context(folder: Path, data: Data, **given: Any) -> Context:

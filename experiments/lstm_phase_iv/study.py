@@ -38,6 +38,7 @@ def lstm_phase_iv() -> Study:
                 "mask_ratio": 0.15,
                 "epochs": 50,
                 "batch_size": 512,
+                "schedule": "warmup_stable_decay",
             },
             "finetune": {
                 "num_heads": 8,

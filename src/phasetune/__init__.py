@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from phasetune.api import (
         StudyOutcome,
         analysis,
+        checkpoints,
         history,
         load_study,
         plan_study,
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
         StoreError,
         StudyError,
     )
+    from phasetune.run.doctor import doctor
     from phasetune.stage.contract import (
         Fold,
         Milestone,
         Predictor,
         Stage,
         StageContext,
+        Trunk,
         Workload,
     )
     from phasetune.store.digests import file_digest
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
         Resources,
         Study,
     )
+    from phasetune.train.loader import recommended_loader_settings
+    from phasetune.train.reproducibility import describe_reproducibility, set_seed
 
 __version__ = "0.1.0"
 
@@ -52,6 +57,7 @@ _HOMES = {
     "phasetune.api": (
         "StudyOutcome",
         "analysis",
+        "checkpoints",
         "history",
         "load_study",
         "plan_study",
@@ -68,12 +74,14 @@ _HOMES = {
         "StoreError",
         "StudyError",
     ),
+    "phasetune.run.doctor": ("doctor",),
     "phasetune.stage.contract": (
         "Fold",
         "Milestone",
         "Predictor",
         "Stage",
         "StageContext",
+        "Trunk",
         "Workload",
     ),
     "phasetune.store.digests": ("file_digest",),
@@ -87,6 +95,8 @@ _HOMES = {
         "Resources",
         "Study",
     ),
+    "phasetune.train.loader": ("recommended_loader_settings",),
+    "phasetune.train.reproducibility": ("describe_reproducibility", "set_seed"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -111,15 +121,21 @@ __all__ = [
     "Study",
     "StudyError",
     "StudyOutcome",
+    "Trunk",
     "Workload",
     "analysis",
+    "checkpoints",
+    "describe_reproducibility",
+    "doctor",
     "file_digest",
     "history",
     "load_study",
     "plan_study",
+    "recommended_loader_settings",
     "run_study",
     "run_trial",
     "runs",
+    "set_seed",
     "trials",
 ]
 

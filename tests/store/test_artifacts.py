@@ -276,7 +276,7 @@ def test_a_fault_while_publishing_leaves_nothing(
 def test_a_draft_starts_empty_and_is_gone_after_an_error(store: ArtifactStore) -> None:
     def fill() -> None:
         with store.draft("finetune", "ab", "0001-1") as draft:
-            assert names_in(draft) == ["files"]
+            assert names_in(draft) == ["checkpoints", "files"]
             (draft / "files" / "half").write_text("half")
             raise KeyboardInterrupt
 
@@ -307,17 +307,3 @@ def test_what_is_set_aside_is_kept_and_its_run_can_be_published_again(
     assert kept[0] != kept[1]
     manifests = [json.loads((folder / "manifest.json").read_text()) for folder in kept]
     assert [manifest["metrics"]["accuracy"] for manifest in manifests] == [0.1, 0.2]
-
-
-def test_durations_are_those_of_stored_runs_of_a_function(
-    store: ArtifactStore, publish: Publish
-) -> None:
-    assert store.durations("finetune", "toy:finetune") == []
-    for key, seconds in (("aa", 1.0), ("bb", 2.0), ("cc", 3.0)):
-        publish(key, duration_seconds=seconds)
-    publish("dd", duration_seconds=4.0, function="other:finetune")
-    without_manifest(store.folder("finetune", "bb"))
-    assert store.durations("finetune", "toy:finetune") == [1.0, 3.0]
-    assert store.durations("finetune", "other:finetune") == [4.0]
-    assert store.durations("finetune", "toy:finetune", most=1) == [1.0]
-    assert store.durations("pretrain", "toy:finetune") == []

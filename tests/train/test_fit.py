@@ -1,9 +1,7 @@
 """The fit loop: what it ends with, what it counts, and that a cut leaves no trace."""
 
 import math
-import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from phasetune.errors import StageError
-from phasetune.stage.contract import Fold, StageContext
-from phasetune.train import fit as module
-from phasetune.train.fit import Progress, Recipe, Task, fit
+from phasetune.stage.contract import StageContext
+from phasetune.train import saving as module
+from phasetune.train.batches import Batches, Tensors
+from phasetune.train.fit import fit
+from phasetune.train.progress import Progress
+from phasetune.train.settings import Training
+from phasetune.train.task import Batch, Task
+from stage_context import Context
 
 NUM_ROWS = 22
 
@@ -28,39 +31,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@dataclass(kw_only=True)
-class Context:
-    """Keeps what is reported; asks for an end after so many epochs of its own."""
-
-    output: Path
-    stop_after: int | None = None
-    resumed: Path | None = None
-    seed: int = 7
-    precision: str = "fp32"
-    device: str = "cpu"
-    threads: int = 1
-    deterministic: bool = False
-    data: Any = None
-    fold: Fold | None = None
-    parent: Path | None = None
-    rows: dict[int, dict[str, float]] = field(default_factory=dict)
-    kept: dict[int, Path] = field(default_factory=dict)
-    given: Path = Path()
-
-    def report(
-        self, metrics: Mapping[str, float], *, step: int, checkpoint: Path | None = None
-    ) -> None:
-        self.rows[step] = dict(metrics)
-        if checkpoint is not None:
-            self.given, self.kept[step] = checkpoint, self.output / f"epoch{step}"
-            shutil.copytree(checkpoint, self.kept[step])
-
-    def should_stop(self) -> bool:
-        return len(self.rows) + 1 == self.stop_after
-
-
 class Noisy:
     """Classes of points, by a network that drops out, counts batches and freezes in between."""
+
+    is_splittable = False
 
     def __init__(self, *, num_draws: int = 1) -> None:
         self._points = torch.randn(NUM_ROWS + 10, 4, generator=torch.Generator().manual_seed(1))
@@ -70,7 +44,9 @@ class Noisy:
         self.model: nn.Module = nn.Sequential(self._first, *rest)
         weights = self.model.parameters()
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(weights, lr=0.05)
-        self.num_rows, self._num_draws = NUM_ROWS, num_draws
+        self.optimizer.param_groups[0]["initial_lr"] = 0.05
+        self.batches: Batches = Tensors(torch.arange(NUM_ROWS))
+        self._num_draws = num_draws
         self.orders: list[list[int]] = []
         self.draws: list[float] = []
 
@@ -80,7 +56,8 @@ class Noisy:
         self.orders.append([])
         self.draws += torch.rand(self._num_draws).tolist()
 
-    def loss(self, rows: Tensor) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
+        (rows,) = batch
         self.orders[-1] += rows.tolist()
         return 8.0 * functional.cross_entropy(self.model(self._points[rows]), self._labels[rows])
 
@@ -92,14 +69,22 @@ class Noisy:
 class Scripted:
     """A weight that counts the steps; losses are told per epoch, or are the row numbers."""
 
+    is_splittable = True
+
     def __init__(
-        self, *, val: list[float], train: list[float] | None = None, slope: float = 0.5
+        self,
+        *,
+        val: list[float],
+        train: list[float] | None = None,
+        slope: float = 0.5,
+        num_rows: int = 1,
     ) -> None:
         self.model: nn.Module = nn.Linear(1, 1, bias=False)
         self._weight = next(self.model.parameters())
         nn.init.zeros_(self._weight)
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD([self._weight], lr=2.0)
-        self.num_rows = 1
+        self.optimizer.param_groups[0]["initial_lr"] = 2.0
+        self.batches: Batches = Tensors(torch.arange(num_rows))
         self._val, self._train, self._slope, self._epoch = val, train, slope, 0
         self.was_ready: list[bool] = []
 
@@ -111,7 +96,8 @@ class Scripted:
         self._epoch = epoch
         self.model.train()
 
-    def loss(self, rows: Tensor) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
+        (rows,) = batch
         told = rows.float().mean() if self._train is None else self._train[self._epoch - 1]
         push = -self._slope * self._weight.sum()
         return told + push - push.detach()
@@ -121,13 +107,13 @@ class Scripted:
         return {"val_loss": self._val[max(self._epoch - 1, 0)], "doubled": 2.0 * self._epoch}
 
 
-def recipe(**changes: Any) -> Recipe:
+def training(**changes: Any) -> Training:
     chosen: dict[str, Any] = {"epochs": 5, "batch_size": 4, "clip_norm": 1.0, "patience": None}
-    return Recipe(**{**chosen, **changes})
+    return Training(**{**chosen, **changes})
 
 
-def trained(task: Task, ctx: StageContext, asked: Recipe) -> Progress:
-    progress = fit(task, ctx, asked)
+def trained(task: Task, ctx: StageContext, asked: Training, *, patience_from: int = 0) -> Progress:
+    progress = fit(task, ctx, asked, patience_from=patience_from)
     assert progress is not None
     return progress
 
@@ -141,35 +127,42 @@ def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
     torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0.0, atol=0.0)
 
 
+CALLS_PER_EPOCH = 7
+"""How often a fit asks whether to stop: between its six steps, at an epoch's end, and for a save."""
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-@pytest.mark.parametrize("stops", [[1], [2], [3], [1, 3], [2, 1, 1], [5], [1, 1, 1, 1, 1]], ids=str)
+@pytest.mark.parametrize(
+    "stops", [[1], [3], [6], [7], [15], [1, 1], [3, 2, 4], [7, 7], [33]], ids=str
+)
 def test_a_cut_leaves_no_trace(stops: list[int], precision: str, tmp_path: Path) -> None:
-    whole, uncut = fresh(), Context(output=tmp_path, precision=precision)
-    expected = trained(whole, uncut, recipe())
+    whole, uncut = fresh(), Context(output=tmp_path / "uncut", precision=precision)
+    expected = trained(whole, uncut, training())
     checkpoint: Path | None = None
     rows: dict[int, dict[str, float]] = {}
-    for position, epochs in enumerate([*stops, None]):
+    for position, calls in enumerate([*stops, None]):
         task = fresh(seed=3 if position == 0 else 90 + position)
-        ctx = Context(output=tmp_path, stop_after=epochs, resumed=checkpoint, precision=precision)
-        progress = fit(task, ctx, recipe())
-        assert (progress is None) == (epochs is not None)
-        checkpoint = ctx.kept.get(sum(stops[: position + 1]))
-        rows |= ctx.rows
+        ctx = Context(
+            output=tmp_path / f"{position}", stop_at=calls, resumed=checkpoint, precision=precision
+        )
+        progress = fit(task, ctx, training())
+        assert (progress is None) == (calls is not None)
+        checkpoint, rows = ctx.checkpoint, rows | ctx.by_step
     assert progress == expected
-    assert rows == uncut.rows
+    assert rows == uncut.by_step
     assert_same_weights(task.model, whole.model)
 
 
-@pytest.mark.parametrize("after_best", [-3, 0, 1, 2, 3])
-def test_a_cut_does_not_move_early_stopping(after_best: int, tmp_path: Path) -> None:
-    asked, whole = recipe(epochs=30, patience=3, min_delta=0.02), fresh()
-    expected = trained(whole, Context(output=tmp_path), asked)
+@pytest.mark.parametrize("stop_in", [2, 4, 5, 6, 7, 8])
+def test_a_cut_does_not_move_early_stopping(stop_in: int, tmp_path: Path) -> None:
+    asked, whole = training(epochs=30, patience=3, min_delta=0.02), fresh()
+    expected = trained(whole, Context(output=tmp_path / "whole"), asked)
     assert 3 < expected.best_epoch == expected.epoch - 3 < 27
-    stop = expected.best_epoch + after_best
-    ctx = Context(output=tmp_path / "cut", stop_after=stop)
+    ctx = Context(output=tmp_path / "cut", stop_in=stop_in)
     assert fit(fresh(), ctx, asked) is None
     task = fresh(seed=99)
-    assert trained(task, Context(output=tmp_path, resumed=ctx.kept[stop]), asked) == expected
+    going_on = Context(output=tmp_path / "on", resumed=ctx.checkpoint)
+    assert trained(task, going_on, asked) == expected
     assert_same_weights(task.model, whole.model)
 
 
@@ -177,33 +170,35 @@ def test_every_checkpoint_of_a_run_that_crashed_leads_to_the_same_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", -1.0)
-    whole, ctx = fresh(), Context(output=tmp_path)
-    expected = trained(whole, ctx, recipe())
-    assert list(ctx.kept) == [1, 2, 3, 4, 5]
-    for epoch, checkpoint in ctx.kept.items():
+    whole, ctx = fresh(), Context(output=tmp_path / "whole")
+    expected = trained(whole, ctx, training(epochs=2))
+    assert ctx.reports == [1] * 6 + [2] * 6
+    for number, checkpoint in enumerate(ctx.kept):
         task = fresh(seed=99)
-        going_on = Context(output=tmp_path / f"from{epoch}", resumed=checkpoint)
-        assert trained(task, going_on, recipe()) == expected
+        going_on = Context(output=tmp_path / f"from{number}", resumed=checkpoint)
+        assert trained(task, going_on, training(epochs=2)) == expected
+        assert ctx.by_step.items() >= going_on.by_step.items()
         assert_same_weights(task.model, whole.model)
 
 
 def test_a_stop_hands_over_one_checkpoint_and_leaves_no_folder_behind(tmp_path: Path) -> None:
-    ctx = Context(output=tmp_path, stop_after=2)
-    assert fit(fresh(), ctx, recipe()) is None
-    assert (list(ctx.rows), list(ctx.kept)) == ([1, 2], [2])
+    ctx = Context(output=tmp_path / "out", stop_at=9)
+    assert fit(fresh(), ctx, training()) is None
+    assert (ctx.reports, len(ctx.kept)) == ([1, 2], 1)
     assert not ctx.given.exists()
+    assert list(ctx.output.iterdir()) == []
 
 
 def test_the_first_epochs_do_not_depend_on_how_many_are_asked_for(tmp_path: Path) -> None:
-    short, long = Context(output=tmp_path), Context(output=tmp_path)
-    trained(fresh(), short, recipe(epochs=3))
-    trained(fresh(), long, recipe(epochs=5))
-    assert list(long.rows) == [1, 2, 3, 4, 5]
-    assert short.rows == {epoch: long.rows[epoch] for epoch in (1, 2, 3)}
+    short, long = Context(output=tmp_path / "out"), Context(output=tmp_path / "out")
+    trained(fresh(), short, training(epochs=3))
+    trained(fresh(), long, training(epochs=5))
+    assert list(long.by_step) == [1, 2, 3, 4, 5]
+    assert short.by_step == {epoch: long.by_step[epoch] for epoch in (1, 2, 3)}
 
 
 def orders_of(path: Path, task: Noisy, seed: int = 7, **changes: Any) -> list[tuple[int, ...]]:
-    trained(task, Context(output=path, seed=seed), recipe(**changes))
+    trained(task, Context(output=path / "out", seed=seed), training(**changes))
     return [tuple(order) for order in task.orders]
 
 
@@ -220,21 +215,21 @@ def test_randomness_and_order_of_rows_come_from_seed_and_epoch_alone(tmp_path: P
 
 def test_the_best_weights_are_left_in_the_model_not_the_last(tmp_path: Path) -> None:
     task = Scripted(val=[3.0, 1.0, 2.0, 1.5])
-    progress = trained(task, Context(output=tmp_path), recipe(epochs=4))
+    progress = trained(task, Context(output=tmp_path / "out"), training(epochs=4))
     assert (progress.epoch, progress.val_loss) == (4, 1.5)
     assert (progress.best_epoch, progress.best_val_loss) == (2, 1.0)
     assert task.weight == 2.0
 
 
 def test_each_epoch_reports_its_mean_over_rows_and_what_is_validated(tmp_path: Path) -> None:
-    task, ctx = Scripted(val=[3.0, 1.0]), Context(output=tmp_path)
-    task.num_rows = 9
-    trained(task, ctx, recipe(epochs=2))
-    assert ctx.rows == {
-        1: {"train_loss": 4.0, "val_loss": 3.0, "doubled": 2.0},
-        2: {"train_loss": 4.0, "val_loss": 1.0, "doubled": 4.0},
+    task, ctx = Scripted(val=[3.0, 1.0], num_rows=9), Context(output=tmp_path / "out")
+    trained(task, ctx, training(epochs=2))
+    told = {"train_loss": 4.0, "gradient_norm": 0.5, "learning_rate": 2.0}
+    assert ctx.by_step == {
+        1: {**told, "val_loss": 3.0, "doubled": 2.0},
+        2: {**told, "val_loss": 1.0, "doubled": 4.0},
     }
-    assert (ctx.kept, task.was_ready) == ({}, [True, True])
+    assert (ctx.kept, task.was_ready) == ([], [True, True])
 
 
 @pytest.mark.parametrize(
@@ -256,44 +251,47 @@ def test_early_stopping_waits_from_the_best_epoch_or_from_patience_from(
     val: list[float], changes: dict[str, Any], ended: int, best: int, tmp_path: Path
 ) -> None:
     task = Scripted(val=val)
-    progress = trained(task, Context(output=tmp_path), recipe(epochs=len(val), **changes))
+    patience_from = changes.pop("patience_from", 0)
+    asked = training(epochs=len(val), **changes)
+    progress = trained(task, Context(output=tmp_path / "out"), asked, patience_from=patience_from)
     assert (progress.epoch, progress.best_epoch) == (ended, best)
     assert progress.best_val_loss == val[best - 1]
     assert task.weight == best
 
 
 def test_no_epochs_leave_the_untrained_model(tmp_path: Path) -> None:
-    task, ctx = Scripted(val=[0.75]), Context(output=tmp_path)
-    progress = trained(task, ctx, recipe(epochs=0))
+    task, ctx = Scripted(val=[0.75]), Context(output=tmp_path / "out")
+    progress = trained(task, ctx, training(epochs=0))
     assert (progress.epoch, progress.best_epoch) == (0, 0)
     assert progress.best_val_loss == progress.val_loss == 0.75
-    assert (task.weight, ctx.rows) == (0.0, {})
+    assert (task.weight, ctx.by_step) == (0.0, {})
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf], ids=str)
-def test_a_loss_that_is_not_finite_names_its_epoch(loss: float, tmp_path: Path) -> None:
-    ctx = Context(output=tmp_path)
+def test_a_loss_that_is_not_finite_names_its_epoch_and_batch(loss: float, tmp_path: Path) -> None:
+    ctx = Context(output=tmp_path / "out")
     way_out = "; a lower learning_rate or clip_norm may help$"
-    with pytest.raises(StageError, match=f"^the training loss is {loss} in epoch 2{way_out}"):
-        fit(Scripted(val=[1.0] * 3, train=[1.0, loss, 1.0]), ctx, recipe(epochs=3))
-    assert list(ctx.rows) == [1]
+    task = Scripted(val=[1.0] * 3, train=[1.0, loss, 1.0], num_rows=9)
+    with pytest.raises(StageError, match="not finite in epoch 2, batch 1 .rows of 4.*may help$"):
+        fit(task, ctx, training(epochs=3))
+    assert (task.weight, list(ctx.by_step)) == (3.0, [1])
     with pytest.raises(StageError, match=f"^the validation loss is {loss} in epoch 3{way_out}"):
-        fit(Scripted(val=[1.0, 1.0, loss]), ctx, recipe(epochs=3))
+        fit(Scripted(val=[1.0, 1.0, loss]), ctx, training(epochs=3))
     with pytest.raises(StageError, match=f"^the validation loss is {loss} in epoch 0"):
-        fit(Scripted(val=[loss]), ctx, recipe(epochs=0))
+        fit(Scripted(val=[loss]), ctx, training(epochs=0))
 
 
 @pytest.mark.parametrize(("slope", "moved"), [(100.0, 1.0), (0.51, 1.0), (0.25, 0.5)])
 def test_a_gradient_is_clipped_to_its_norm(slope: float, moved: float, tmp_path: Path) -> None:
     task = Scripted(val=[1.0], slope=slope)
-    trained(task, Context(output=tmp_path), recipe(epochs=1, clip_norm=0.5))
+    trained(task, Context(output=tmp_path / "out"), training(epochs=1, clip_norm=0.5))
     assert task.weight == pytest.approx(moved, rel=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_all_of_a_fit_computes_in_its_precision(precision: str, tmp_path: Path) -> None:
-    exact, mixed = Context(output=tmp_path), Context(output=tmp_path, precision=precision)
-    for asked, name in ((recipe(epochs=1), "train_loss"), (recipe(epochs=0), "val_loss")):
+    exact, mixed = Context(output=tmp_path / "out"), Context(output=tmp_path / "out", precision=precision)
+    for asked, name in ((training(epochs=1), "train_loss"), (training(epochs=0), "val_loss")):
         one, other = (vars(trained(fresh(), ctx, asked))[name] for ctx in (exact, mixed))
         assert one != other
         assert one == pytest.approx(other, rel=0.05)

@@ -9,13 +9,14 @@ print(outcome.winner, outcome.phases["method"].trials)
 from phasetune.api.ask import Source, load_study, plan_study
 from phasetune.api.execute import run_study, run_trial
 from phasetune.api.outcome import PhaseOutcome, StudyOutcome
-from phasetune.api.read import analysis, history, runs, trials
+from phasetune.api.read import analysis, checkpoints, history, runs, trials
 
 __all__ = [
     "PhaseOutcome",
     "Source",
     "StudyOutcome",
     "analysis",
+    "checkpoints",
     "history",
     "load_study",
     "plan_study",

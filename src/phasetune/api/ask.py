@@ -17,6 +17,7 @@ from phasetune.select.verdict import Rule
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.digests import remembered_digests
 from phasetune.store.paths import results_at
+from phasetune.store.trunks import trunk_steps
 from phasetune.study.load import LoadedStudy, load
 from phasetune.study.schema import Study
 
@@ -38,10 +39,12 @@ def plan_study(
     overrides: Sequence[str] = (),
     results: str | Path = "results",
     check_data: bool = False,
+    shares: bool = True,
 ) -> StudyPlan:
     """What a study will run, without running or writing anything.
 
-    With `check_data` the data is hashed anew and its content checked, which loads it.
+    With `check_data` the data is hashed anew and its content checked, which loads it. Without
+    `shares` each trial has runs of its own.
 
     Raises:
         PhasetuneError: the study or, with `check_data`, its data is not what it must be.
@@ -66,8 +69,13 @@ def plan_study(
     def is_stored(run: Run) -> bool:
         return store.intact(run.stage, run.key) is not None
 
-    planner = Planner(loaded, state.fingerprints)
-    found = survey(planner, decided=decided, is_stored=is_stored)
+    def stored_steps(stage: str, trunk: str) -> list[int]:
+        return trunk_steps(store, stage, trunk)
+
+    planner = Planner(loaded, state.fingerprints, shares=shares)
+    found = survey(
+        planner, decided=decided, is_stored=is_stored, stored_steps=stored_steps
+    )
     device = device_of_this_process(loaded.study.resources_per_trial)
     return StudyPlan(
         study=loaded.study.name,

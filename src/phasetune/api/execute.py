@@ -32,12 +32,14 @@ def run_study(
     max_concurrent: int | None = None,
     retry_failed: bool = False,
     strict_environment: bool = False,
+    shares: bool = True,
     listener: Listener | None = None,
 ) -> StudyOutcome:
     """Run a study, go on with it, or do nothing because all is done.
 
     `phase` (a name, or a number from 1) runs that phase alone. By default runs go through a
     private local Ray cluster; `address` joins a running one, `in_process` does without Ray.
+    Without `shares` each trial has runs of its own: the study costs what its trials cost alone.
 
     Raises:
         PhasetuneError: the study, its data or the results are not what they must be.
@@ -48,6 +50,7 @@ def run_study(
         phase=_phase_index(loaded.study, phase),
         retry_failed=retry_failed,
         strict_environment=strict_environment,
+        shares=shares,
     )
     backend = _backend(loaded.study, paths, in_process, address, max_concurrent)
     driver = _driver(loaded, paths, options, listener, backend, stop)

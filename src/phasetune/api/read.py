@@ -40,6 +40,17 @@ def history(results: str | Path, study: str | None = None) -> "pd.DataFrame":
     return history_frame(Path(results).resolve(), study)
 
 
+def checkpoints(results: str | Path, study: str | None = None) -> "pd.DataFrame":
+    """One row per checkpoint on disk: run, kind, epoch, size in bytes, why it is kept, metrics.
+
+    Raises:
+        StoreError: there is no such study, or what it refers to can't be read.
+    """
+    from phasetune.report.checkpoints import checkpoints_frame
+
+    return checkpoints_frame(Path(results).resolve(), study)
+
+
 def analysis(
     results: str | Path, phase: str, *, study: str | None = None, attempt: int | None = None
 ) -> Any:

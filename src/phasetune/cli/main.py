@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from phasetune.cli.data import DebugOption, data
+from phasetune.cli.doctor import doctor
+from phasetune.cli.storage import ResultsArgument, StudyOption, checkpoints, gc
 
 app = typer.Typer(
     help="Phased studies on Ray Tune: one study file, one command.",
@@ -32,12 +34,6 @@ OverridesArgument = Annotated[
 ResultsOption = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Where results lie; shared by studies.")
 ]
-ResultsArgument = Annotated[
-    Path, typer.Argument(metavar="RESULTS", help="The results root, as given to `run`.")
-]
-StudyOption = Annotated[
-    str | None, typer.Option("--study", metavar="NAME", help="One study of the results root.")
-]
 AddressOption = Annotated[
     str | None,
     typer.Option("--address", metavar="ADDR", help="Join the Ray cluster at HOST:PORT, or auto."),
@@ -48,6 +44,10 @@ InProcessOption = Annotated[
 MaxConcurrentOption = Annotated[
     int | None,
     typer.Option("--max-concurrent", metavar="N", min=1, help="At most N runs at a time."),
+]
+NoSharingOption = Annotated[
+    bool,
+    typer.Option("--no-sharing", help="Give each trial runs of its own, to see what sharing saves."),
 ]
 RetryFailedOption = Annotated[
     bool, typer.Option("--retry-failed", help="Try runs again that failed before.")
@@ -63,6 +63,7 @@ def plan(
     check_data: Annotated[
         bool, typer.Option("--check-data", help="Hash the data anew and check its content.")
     ] = False,
+    no_sharing: NoSharingOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Show trials, what they share, what is stored, what it costs."""
@@ -72,7 +73,13 @@ def plan(
         from phasetune.api import plan_study
         from phasetune.cli.plan import print_plan
 
-        found = plan_study(study, overrides=overrides or (), results=results, check_data=check_data)
+        found = plan_study(
+            study,
+            overrides=overrides or (),
+            results=results,
+            check_data=check_data,
+            shares=not no_sharing,
+        )
         print_plan(found, as_json=as_json)
 
 
@@ -96,6 +103,7 @@ def run(
             help="Run again what was computed with another device or other library versions.",
         ),
     ] = False,
+    no_sharing: NoSharingOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Run a study, go on with it, or do nothing because all is done."""
@@ -118,6 +126,7 @@ def run(
             max_concurrent=max_concurrent,
             retry_failed=retry_failed,
             strict_environment=strict_environment,
+            shares=not no_sharing,
             listener=progress,
         )
         print_outcome(outcome, results, progress)
@@ -176,6 +185,11 @@ def best(
         from phasetune.cli.summary import print_best
 
         print_best(results, study, as_yaml=as_yaml)
+
+
+app.command()(checkpoints)
+app.command()(gc)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from phasetune.plan.show import Cost, StudyPlan
-from phasetune.plan.survey import PhaseSurvey, Span, StageSurvey, StudySurvey
+from phasetune.plan.epochs import StepSurvey
+from phasetune.plan.span import Span
+from phasetune.plan.survey import PhaseSurvey, StageSurvey, StudySurvey
 from phasetune.report.analysis import fits
 from phasetune.store.documents import document_text
 
@@ -27,6 +29,9 @@ def print_plan(plan: StudyPlan, *, as_json: bool) -> None:
         _print_phase(console, number, phase)
     _print_stages(console, found)
     console.print(f"\n{_shared(found)}", markup=False)
+    for stage in found.stages:
+        if stage.steps is not None:
+            console.print(_steps(stage.stage, stage.steps), markup=False)
     if not found.is_exhaustive:
         console.print(
             "Too many possible winners to go through: later phases are shown as if the first point "
@@ -106,6 +111,32 @@ def _shared(found: StudySurvey) -> str:
     has_more = str(asked) != str(_sum(stage.alone for stage in found.stages))
     more = ", with baselines, the final refit and test" if has_more else ""
     return f"Shared by the trials: {of_trials}. In all {distinct} runs instead of {asked}{more}."
+
+
+def _steps(stage: str, steps: StepSurvey) -> str:
+    counted = (
+        f"{steps.unit.capitalize()} of {stage}: {steps.alone} asked for, {steps.shared} distinct"
+        f"{_times_less(steps.alone, steps.shared)}"
+    )
+    weighed = ""
+    if (steps.weighed_alone, steps.weighed_shared) != (steps.alone, steps.shared):
+        weighed = (
+            f"; weighed by what each costs {steps.weighed_alone} and {steps.weighed_shared}"
+            f"{_times_less(steps.weighed_alone, steps.weighed_shared)}"
+        )
+    why = "".join(
+        f" No {steps.unit} are shared by runs of different {steps.unit}: {reason}."
+        for reason in steps.why_alone
+    )
+    return f"{counted}{weighed}.{why}"
+
+
+def _times_less(asked: Span, distinct: Span) -> str:
+    """Such as `, 3.3 times less`; of spans the least and the most that it can be."""
+    if not distinct.low or asked == distinct:
+        return ""
+    found = sorted({asked.low / distinct.low, asked.high / distinct.high})
+    return f", {'-'.join(f'{ratio:.1f}' for ratio in found)} times less"
 
 
 def _sum(spans: Iterable[Span]) -> Span:

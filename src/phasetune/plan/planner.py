@@ -6,6 +6,7 @@ not depend on the parameters of later stages, so equal work has equal keys.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from phasetune.errors import PlanError
 from phasetune.plan.key import Identity
 from phasetune.plan.names import BASELINE_NAME, default_names, equal_names, templated_name
+from phasetune.plan.milestones import planned_run
 from phasetune.plan.points import count_points, points_of, refuse_equal
 from phasetune.plan.trial import PhasePlan, Replicate, Run, Trial
 from phasetune.stage.canonical import canonical_json
@@ -27,12 +29,18 @@ HOLD_OUT_OF = 5
 
 
 class Planner:
-    """Plans phases of one study; remembers typed parameters and runs it has seen."""
+    """Plans phases of one study; remembers typed parameters and runs it has seen.
 
-    def __init__(self, loaded: LoadedStudy, fingerprints: Mapping[str, str]) -> None:
+    Without `shares` each trial has runs of its own, and none has milestones.
+    """
+
+    def __init__(
+        self, loaded: LoadedStudy, fingerprints: Mapping[str, str], *, shares: bool = True
+    ) -> None:
         self.study = loaded.study
         self.workload = loaded.workload
         self._data = loaded.data
+        self._shares = shares
         self._identity = Identity(
             code=loaded.workload.code, numerics=loaded.study.numerics, fingerprints=fingerprints
         )
@@ -98,7 +106,9 @@ class Planner:
             return None
         seed_index, fold = (0, None) if final.refit else self._repetitions()[0]
         stages = (*self.workload.training_stages, *tested)
-        replicate = self._replicate(stages, winner, seed_index=seed_index, fold=fold)
+        replicate = self._replicate(
+            stages, winner, name=FINAL, seed_index=seed_index, fold=fold
+        )
         return Trial(name=FINAL, phase=FINAL, point={}, settings=winner, replicates=(replicate,))
 
     def _settings(self, carried: Settings, point: Mapping[str, Any]) -> Settings:
@@ -138,7 +148,7 @@ class Planner:
             point={key: settings.get(key, value) for key, value in point.params.items()},
             settings=settings,
             replicates=tuple(
-                self._replicate(stages, settings, seed_index=seed_index, fold=fold)
+                self._replicate(stages, settings, name=name, seed_index=seed_index, fold=fold)
                 for seed_index, fold in self._repetitions()
             ),
             note=point.note,
@@ -217,37 +227,32 @@ class Planner:
         ]
 
     def _replicate(
-        self, stages: Sequence[Stage], settings: Settings, *, seed_index: int, fold: Fold | None
+        self,
+        stages: Sequence[Stage],
+        settings: Settings,
+        *,
+        name: str,
+        seed_index: int,
+        fold: Fold | None,
     ) -> Replicate:
+        identity = self._identity if self._shares else replace(self._identity, alone=name)
         nested, runs = nest(settings), list[Run]()
         for stage in stages:
             repeated = stage.name in self.workload.replicated
-            params = self._typed(stage, nested.get(stage.name, {}))[1]
+            index = seed_index if repeated else 0
+            model, params = self._typed(stage, nested.get(stage.name, {}))
             runs.append(
-                self._run(
+                planned_run(
+                    identity,
                     stage,
+                    model,
                     params,
-                    seed=derived_seed(
-                        self.study.seed, "stage", stage.name, seed_index if repeated else 0
-                    ),
+                    seed=derived_seed(self.study.seed, "stage", stage.name, index),
                     fold=fold if repeated else None,
                     parent=runs[-1].key if runs else None,
                 )
             )
         return Replicate(seed_index=seed_index, fold=fold, runs=tuple(runs))
-
-    def _run(
-        self, stage: Stage, params: Settings, *, seed: int, fold: Fold | None, parent: str | None
-    ) -> Run:
-        return Run(
-            key=self._identity.key(stage, params, seed=seed, fold=fold, parent=parent),
-            stage=stage.name,
-            function=stage.function,
-            params=params,
-            seed=seed,
-            fold=fold,
-            parent=parent,
-        )
 
     def _refuse_too_large(self) -> None:
         count = sum(count_points(phase) for phase in self.study.phases)

@@ -6,13 +6,15 @@ phase's distinct runs are a set by key, and a run that the store holds already, 
 phase, an earlier study or an interrupted attempt, is not in any wave.
 
 A wave is what can run at once: runs that need nothing from each other. A run whose parent is
-stored is in the first one.
+stored is in the first one. Runs of one trunk come one after the other, as one process executes
+them.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from phasetune.plan.milestones import families
 from phasetune.plan.trial import Run, Trial
 
 
@@ -40,7 +42,11 @@ def waves(runs: Sequence[Run], is_done: Callable[[Run], bool]) -> tuple[tuple[Ru
         own = depth[run.parent] + 1 if run.parent in depth else 0
         depth[run.key] = own
         grouped.setdefault(own, []).append(run)
-    return tuple(tuple(grouped[level]) for level in sorted(grouped))
+    return tuple(_in_families(grouped[level]) for level in sorted(grouped))
+
+
+def _in_families(runs: Sequence[Run]) -> tuple[Run, ...]:
+    return tuple(run for family in families(runs) for run in family)
 
 
 def sharing(trials: Sequence[Trial]) -> tuple[StageSharing, ...]:

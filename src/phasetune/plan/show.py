@@ -1,12 +1,12 @@
 """A plan as a document, for `plan --json` and for whoever renders it."""
 
 from dataclasses import asdict, dataclass
-from statistics import fmean
 from typing import Any
 
 from phasetune.plan.data import DataState
-from phasetune.plan.survey import StudySurvey
+from phasetune.plan.survey import StageSurvey, StudySurvey
 from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.costs import mean_seconds
 
 SCHEMA = 1
 
@@ -44,14 +44,19 @@ class StudyPlan:
 
 
 def cost_of(survey: StudySurvey, store: ArtifactStore) -> Cost:
-    """Estimate from the mean duration of stored runs of the same stages."""
+    """Estimate from stored runs of the same stages: the mean of a run, or of a step."""
     needed = [stage for stage in survey.stages if stage.missing.high]
-    means = {s.stage: store.durations(s.stage, s.function) for s in needed}
-    unknown = tuple(stage for stage, durations in means.items() if not durations)
+    means = {s.stage: mean_seconds(store, s.stage, s.function, per=_unit(s)) for s in needed}
+    unknown = tuple(stage for stage, mean in means.items() if mean is None)
     if unknown:
         return Cost(low_seconds=None, high_seconds=None, unknown_stages=unknown)
+    missing = {s.stage: s.missing if s.steps is None else s.steps.missing for s in needed}
     return Cost(
-        low_seconds=sum(fmean(means[s.stage]) * s.missing.low for s in needed),
-        high_seconds=sum(fmean(means[s.stage]) * s.missing.high for s in needed),
+        low_seconds=sum((means[stage] or 0.0) * span.low for stage, span in missing.items()),
+        high_seconds=sum((means[stage] or 0.0) * span.high for stage, span in missing.items()),
         unknown_stages=(),
     )
+
+
+def _unit(stage: StageSurvey) -> str | None:
+    return None if stage.steps is None else stage.steps.unit

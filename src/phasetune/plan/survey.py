@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from phasetune.plan.epochs import CountedRuns, StepSurvey, step_survey
+from phasetune.plan.milestones import StoredSteps, nothing_stored
 from phasetune.plan.planner import Planner
 from phasetune.plan.points import count_points
 from phasetune.plan.share import distinct_runs
+from phasetune.plan.span import Span
 from phasetune.plan.trial import PhasePlan, Run, Trial
 from phasetune.stage.canonical import canonical_json
 from phasetune.study.parameters import Settings
@@ -22,28 +25,12 @@ MOST_TRIALS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
-    """The least and the most over all combinations of winners."""
-
-    low: int
-    high: int
-
-    @classmethod
-    def of(cls, counts: Iterable[int]) -> "Span":
-        """The span of some counts, at least one."""
-        found = list(counts)
-        return cls(low=min(found), high=max(found))
-
-    def __str__(self) -> str:
-        return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class StageSurvey:
     """Runs of one stage: asked for by each trial by itself, distinct, and not stored.
 
     `alone` and `shared` are what the phases' own trials ask for and how many distinct runs that
-    is; the others count extra baselines, the final refit and the test as well.
+    is; the others count extra baselines, the final refit and the test as well. `steps` is there
+    where the stage has milestones.
     """
 
     stage: str
@@ -53,6 +40,7 @@ class StageSurvey:
     asked: Span
     distinct: Span
     missing: Span
+    steps: StepSurvey | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +84,13 @@ class _Planned:
         self.runs = {run.key: run for run in distinct_runs(plan.all_trials)}
         self.asked = _asked(plan.all_trials)
         self.alone = _asked(plan.trials)
-        self.own = {run.key: run.stage for run in distinct_runs(plan.trials)}
+        self.own = {run.key: run for run in distinct_runs(plan.trials)}
         self.settings = {canonical_json(trial.settings) for trial in plan.all_trials}
+
+    @cached_property
+    def runs_alone(self) -> list[Run]:
+        """What the phase's own trials take, each by itself."""
+        return [run for trial in self.plan.trials for run in trial.runs_alone]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,15 +119,30 @@ class _Way:
         return sum((phase.alone for phase in self.phases), Counter[str]())
 
     def shared(self) -> Counter[str]:
-        own = {key: stage for phase in self.phases for key, stage in phase.own.items()}
-        return Counter(own.values())
+        return Counter(run.stage for run in self.own_runs)
+
+    @cached_property
+    def own_runs(self) -> list[Run]:
+        """The distinct runs of the phases' own trials."""
+        own = {key: run for phase in self.phases for key, run in phase.own.items()}
+        return list(own.values())
+
+    def runs_alone(self) -> list[Run]:
+        """What the phases' own trials take, each by itself."""
+        return [run for phase in self.phases for run in phase.runs_alone]
 
 
 def _asked(trials: Iterable[Trial]) -> Counter[str]:
     return Counter(run.stage for trial in trials for run in trial.runs_alone)
 
 
-def survey(planner: Planner, *, decided: Decided, is_stored: Callable[[Run], bool]) -> StudySurvey:
+def survey(
+    planner: Planner,
+    *,
+    decided: Decided,
+    is_stored: Callable[[Run], bool],
+    stored_steps: StoredSteps = nothing_stored,
+) -> StudySurvey:
     """Plan all phases; `decided` gives a phase's winner where it stands already."""
     first = planner.phase(0, planner.base_settings())
     is_exhaustive = _is_feasible(planner, decided, first)
@@ -142,7 +150,7 @@ def survey(planner: Planner, *, decided: Decided, is_stored: Callable[[Run], boo
     stored = _Remembered(is_stored)
     return StudySurvey(
         phases=tuple(_phase(ways, i, stored) for i in range(len(planner.study.phases))),
-        stages=_stages(ways, stored),
+        stages=_stages(ways, stored, stored_steps),
         trials=sum(len(phase.plan.trials) for phase in ways[0].phases),
         settings=Span.of(len(set().union(*(p.settings for p in way.phases))) for way in ways),
         combinations=len(ways),
@@ -216,13 +224,24 @@ def _phase(ways: Sequence[_Way], index: int, stored: _Remembered) -> PhaseSurvey
     )
 
 
-def _stages(ways: Sequence[_Way], stored: _Remembered) -> tuple[StageSurvey, ...]:
+def _stages(
+    ways: Sequence[_Way], stored: _Remembered, stored_steps: StoredSteps
+) -> tuple[StageSurvey, ...]:
     distinct = [[run for runs in way.new for run in runs] for way in ways]
     missing = [Counter(run.stage for run in runs if not stored(run)) for runs in distinct]
     counts = [Counter(run.stage for run in runs) for runs in distinct]
     asked = [way.asked() for way in ways]
     alone, shared = [way.alone() for way in ways], [way.shared() for way in ways]
     functions = {run.stage: run.function for run in distinct[0]}
+    counted = [
+        CountedRuns(
+            alone=way.runs_alone(),
+            shared=way.own_runs,
+            missing=[run for run in runs if not stored(run)],
+        )
+        for way, runs in zip(ways, distinct, strict=True)
+        if any(run.milestone is not None for run in distinct[0])
+    ]
     return tuple(
         StageSurvey(
             stage=stage,
@@ -232,6 +251,7 @@ def _stages(ways: Sequence[_Way], stored: _Remembered) -> tuple[StageSurvey, ...
             asked=Span.of(found[stage] for found in asked),
             distinct=Span.of(found[stage] for found in counts),
             missing=Span.of(found[stage] for found in missing),
+            steps=step_survey(stage, counted, stored_steps),
         )
         for stage, function in functions.items()
     )

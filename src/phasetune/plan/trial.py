@@ -4,13 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from phasetune.stage.canonical import Json, digest
-from phasetune.stage.contract import Fold
+from phasetune.stage.contract import Fold, Milestone
 from phasetune.study.parameters import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrunkPoint:
+    """Where a run branches off the trunk that it shares with runs of other horizons."""
+
+    id: str
+    step: int
+
+    @property
+    def key(self) -> str:
+        """Of the trunk's artifact at this step."""
+        return f"{self.id}-{self.step:06d}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """One execution of one stage; equal runs have equal keys and exist once."""
+    """One execution of one stage; equal runs have equal keys and exist once.
+
+    `steps` is its horizon where its stage has milestones. With a `trunk` it goes on from the
+    trunk's state, which is made where it is not stored yet.
+    """
 
     key: str
     stage: str
@@ -19,6 +36,14 @@ class Run:
     seed: int
     fold: Fold | None
     parent: str | None
+    milestone: Milestone | None = None
+    steps: int = 0
+    trunk: TrunkPoint | None = None
+
+    @property
+    def family(self) -> str:
+        """Equal for runs of one trunk: they are executed one after the other, by one process."""
+        return self.key if self.trunk is None else self.trunk.id
 
 
 @dataclass(frozen=True, kw_only=True)

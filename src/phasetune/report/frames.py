@@ -1,5 +1,6 @@
 """Tidy DataFrames of studies: one row per trial, per run, per reported step."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,29 @@ import pandas as pd
 
 from phasetune.report.document import chosen_studies, kept_study
 from phasetune.report.times import mean_minutes, minutes
+from phasetune.stage.canonical import digest
 from phasetune.store.artifacts import Artifact, ArtifactStore
 from phasetune.store.documents import read_document
+from phasetune.store.durable import replacing
 from phasetune.store.failures import FailureStore
-from phasetune.store.paths import ResultsPaths, StudyPaths
+from phasetune.store.paths import PhasePaths, ResultsPaths, StudyPaths
+
+_MADE_FROM = "made_from"
 
 
 def trials_frame(results: Path, study: str | None = None) -> pd.DataFrame:
-    """One row per trial and phase: standing, parameters, and per metric mean, sem and n."""
-    rows = [row for paths in chosen_studies(results, study) for row in _trial_rows(results, paths)]
-    return pd.DataFrame(rows)
+    """One row per trial and phase: standing, parameters, and per metric mean, sem and n.
+
+    Read from each phase's own table where that was made from the plan and decision that stand, so
+    that no artifact is looked at.
+    """
+    frames = [
+        frame
+        for paths in chosen_studies(results, study)
+        for frame in _trial_frames(results, paths)
+        if not frame.empty
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def runs_frame(results: Path, study: str | None = None) -> pd.DataFrame:
@@ -34,27 +48,50 @@ def history_frame(results: Path, study: str | None = None) -> pd.DataFrame:
 
 def write_phase_frames(results: Path, paths: StudyPaths, phase: str) -> None:
     """Write a phase's trials and history as Parquet, durably."""
-    from phasetune.store.durable import replacing
-
     trials = pd.DataFrame(_trial_rows(results, paths, phase))
+    trials.attrs = {_MADE_FROM: _documents_digest(paths.phase(phase))}
     history = pd.DataFrame(_history_rows(results, paths, phase))
     for frame, path in ((trials, paths.phase(phase).trials), (history, paths.phase(phase).history)):
         with replacing(path) as draft:
             frame.to_parquet(draft, index=False)
 
 
+def _trial_frames(results: Path, paths: StudyPaths) -> Iterator[pd.DataFrame]:
+    for phase in kept_study(paths).phases:
+        kept = _kept_trials(paths.phase(phase.name))
+        yield pd.DataFrame(_trial_rows(results, paths, phase.name)) if kept is None else kept
+
+
+def _kept_trials(paths: PhasePaths) -> pd.DataFrame | None:
+    """A phase's table as it was written; None where it was made from what no longer stands."""
+    made_from = _documents_digest(paths)
+    if made_from is None or not paths.trials.exists():
+        return None
+    frame = pd.read_parquet(paths.trials)
+    fits = frame.attrs.pop(_MADE_FROM, None) == made_from
+    return frame if fits else None
+
+
+def _documents_digest(paths: PhasePaths) -> str | None:
+    """Of the plan and the decision that a phase's table says no more than; None without both."""
+    try:
+        contents = [path.read_bytes() for path in (paths.plan, paths.decision)]
+    except FileNotFoundError:
+        return None
+    return digest([hashlib.sha256(content).hexdigest() for content in contents])
+
+
 def _phases(paths: StudyPaths, only: str | None) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Plan and decision of each phase that has both."""
-    for phase in kept_study(paths).phases:
-        plan = read_document(paths.phase(phase.name).plan)
-        decision = read_document(paths.phase(phase.name).decision)
-        if plan is not None and decision is not None and only in (None, phase.name):
+    names = [phase.name for phase in kept_study(paths).phases] if only is None else [only]
+    for name in names:
+        plan = read_document(paths.phase(name).plan)
+        decision = read_document(paths.phase(name).decision)
+        if plan is not None and decision is not None:
             yield plan, decision
 
 
-def _trial_rows(
-    results: Path, paths: StudyPaths, phase: str | None = None
-) -> Iterator[dict[str, Any]]:
+def _trial_rows(results: Path, paths: StudyPaths, phase: str) -> Iterator[dict[str, Any]]:
     store = ArtifactStore(ResultsPaths(results).store)
     for plan, decision in _phases(paths, phase):
         verdicts = {trial["name"]: trial for trial in decision["trials"]}

@@ -35,28 +35,39 @@ def has_trial_results(study: StudyPaths, name: str) -> bool:
 
 def write_phase_results(results: ResultsPaths, study: StudyPaths, phase: str) -> None:
     """Write the results of every trial of a decided phase."""
-    plan = read_document(study.phase(phase).plan)
+    plan, standings = read_document(study.phase(phase).plan), _standings(study, phase)
     for trial in [] if plan is None else plan["trials"]:
-        write_trial_results(results, study, trial)
-
-
-def _standing(study: StudyPaths, trial: Mapping[str, Any]) -> dict[str, Any]:
-    """How a trial stands in its phase's decision; nothing where it took no part in one."""
-    decision = read_document(study.phase(trial["phase"]).decision)
-    for verdict in [] if decision is None else decision["trials"]:
-        if verdict["key"] == trial["key"]:
-            return {
-                "standing": verdict["standing"],
-                "reason": verdict["reason"],
-                "is_winner": decision is not None and verdict["name"] == decision["winner"],
-            }
-    return {}
+        _write_results(results, study, trial, standings.get(trial["key"], {}))
 
 
 def write_trial_results(
     results: ResultsPaths, study: StudyPaths, trial: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write one trial's results: its settings, metrics over replicates, and each one's runs."""
+    standing = _standings(study, trial["phase"]).get(trial["key"], {})
+    return _write_results(results, study, trial, standing)
+
+
+def _standings(study: StudyPaths, phase: str) -> dict[str, dict[str, Any]]:
+    """How trials stand in their phase's decision, by key; none where there is no decision."""
+    decision = read_document(study.phase(phase).decision)
+    found: dict[str, dict[str, Any]] = {}
+    for verdict in [] if decision is None else decision["trials"]:
+        standing = {
+            "standing": verdict["standing"],
+            "reason": verdict["reason"],
+            "is_winner": decision is not None and verdict["name"] == decision["winner"],
+        }
+        found.setdefault(verdict["key"], standing)
+    return found
+
+
+def _write_results(
+    results: ResultsPaths,
+    study: StudyPaths,
+    trial: Mapping[str, Any],
+    standing: Mapping[str, Any],
+) -> dict[str, Any]:
     store = ArtifactStore(results.store)
     replicates = [_replicate(replicate, store) for replicate in trial["replicates"]]
     complete = [replicate["metrics"] for replicate in replicates if replicate["is_done"]]
@@ -68,7 +79,7 @@ def write_trial_results(
         "note": trial["note"],
         "point": trial["point"],
         "parameters": trial["settings"],
-        **_standing(study, trial),
+        **standing,
         "metrics": {name: summary_record(found) for name, found in summaries(score).items()},
         "times": mean_minutes([replicate["times"] for replicate in replicates]),
         "exports": _copy_exports(study, trial, store),

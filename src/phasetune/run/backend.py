@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from phasetune.run.checkpoints import SEAL
-from phasetune.run.events import Listener, RunDone, RunFailed, RunReported, RunStarted
+from phasetune.run.events import Listener, Noticed, RunDone, RunFailed, RunReported, RunStarted
 from phasetune.run.execute import execute, forget_data
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.machine import device_of_this_process
@@ -19,11 +18,14 @@ from phasetune.run.request import RunRequest
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.durable import commit, discard
 from phasetune.store.failures import FailureStore
+from phasetune.store.paths import SEAL
 from phasetune.study.schema import Study
 
 
 class Backend(Protocol):
-    """Executes waves; entered once per study."""
+    """Executes waves; entered once per study. Runs of one trunk stand one after the other in a wave
+    and are executed in that order.
+    """
 
     @property
     def name(self) -> str:
@@ -78,8 +80,10 @@ def announce(request: RunRequest, listener: Listener) -> None:
     failures = FailureStore(request.paths.store)
     failure = failures.get(run.stage, run.key)
     if artifact is not None:
-        seconds = artifact.duration_seconds
+        seconds = artifact.spent_seconds
         listener.notify(RunDone(label=request.label, metrics=artifact.metrics, seconds=seconds))
+        for note in artifact.notes:
+            listener.notify(Noticed(message=f"{request.label}: {note}"))
     elif failure is not None:
         path = failures.traceback(run.stage, run.key)
         listener.notify(RunFailed(label=request.label, failure=failure, traceback=path))
@@ -92,7 +96,6 @@ class _FileChannel:
     request: RunRequest
     listener: Listener
     stop: StopSwitch
-    saved: int = 0
 
     def stop_asked(self) -> bool:
         return self.stop.asked
@@ -108,11 +111,11 @@ class _FileChannel:
         folder = self.request.folder
         folder.mkdir(parents=True, exist_ok=True)
         older = sorted(folder.glob("checkpoint_*"))
-        draft = folder / f".draft-{self.saved:06d}"
+        number = 1 + max((int(path.name.rpartition("_")[2]) for path in older), default=-1)
+        draft = folder / f".draft-{number:06d}"
         discard(draft)
         shutil.copytree(checkpoint, draft, ignore=shutil.ignore_patterns(SEAL))
         shutil.copy2(checkpoint / SEAL, draft / SEAL)
-        commit(draft, folder / f"checkpoint_{self.saved:06d}")
-        self.saved += 1
+        commit(draft, folder / f"checkpoint_{number:06d}")
         for path in older:
             discard(path)

@@ -15,18 +15,20 @@ from phasetune.stage.canonical import digest
 from phasetune.store.digests import file_digest
 from phasetune.store.documents import document_text, numbers
 from phasetune.store.durable import write_text
-
-SEAL = "phasetune-checkpoint.json"
+from phasetune.store.paths import SEAL
 
 
 @dataclass(frozen=True, kw_only=True)
 class SealedCheckpoint:
-    """A checkpoint that verified: its folder, step, history and the seconds it took."""
+    """A checkpoint that verified: its folder, step, history, the seconds it took, and what was
+    noted until then, with whether the run was still exact.
+    """
 
     folder: Path
     step: int
     history: tuple[dict[str, float], ...]
     elapsed_seconds: float
+    notes: Mapping[str, bool]
 
 
 def seal(
@@ -37,6 +39,7 @@ def seal(
     step: int,
     history: Sequence[dict[str, float]],
     elapsed_seconds: float,
+    notes: Mapping[str, bool],
 ) -> None:
     """Write the seal of a filled checkpoint folder.
 
@@ -50,6 +53,7 @@ def seal(
         "step": step,
         "history": list(history),
         "elapsed_seconds": elapsed_seconds,
+        "notes": dict(notes),
         "files": {
             path.relative_to(folder).as_posix(): file_digest(path)
             for path in sorted(folder.rglob("*"))
@@ -60,25 +64,43 @@ def seal(
 
 
 def newest_checkpoint(
-    folders: Sequence[Path], *, key: str, environment: Mapping[str, Any]
-) -> SealedCheckpoint | None:
-    """The verified checkpoint of a run with the highest step, or None.
+    folders: Sequence[Path],
+    *,
+    key: str,
+    environment: Mapping[str, Any],
+    most_step: int | None = None,
+) -> tuple[SealedCheckpoint | None, tuple[str, ...]]:
+    """The verified checkpoint of a run with the highest step, up to `most_step`, or None.
 
-    One of another environment class does not count: the artifact would be of neither.
+    One of another environment class does not count: the artifact would be of neither. What was
+    passed over because it is damaged is told in sentences.
     """
     seals = [(folder, _read_seal(folder, key, environment)) for folder in folders]
-    found = [(folder, content) for folder, content in seals if content is not None]
+    found = [
+        (folder, content)
+        for folder, content in seals
+        if content is not None and (most_step is None or content["step"] <= most_step)
+    ]
+    damaged: list[int] = []
     for folder, content in sorted(found, key=lambda item: (-item[1]["step"], str(item[0]))):
         if _matches(folder, content["files"]):
-            return SealedCheckpoint(
-                folder=folder,
-                step=content["step"],
-                history=tuple(
-                    {**numbers(row), "step": int(row["step"])} for row in content["history"]
-                ),
-                elapsed_seconds=content["elapsed_seconds"],
-            )
-    return None
+            return _sealed(folder, content), _told(damaged, f"went on from step {content['step']}")
+        damaged.append(content["step"])
+    return None, _told(damaged, "no earlier one was there to go on from")
+
+
+def _told(damaged: Sequence[int], instead: str) -> tuple[str, ...]:
+    return tuple(f"the checkpoint of step {step} was damaged; {instead}" for step in damaged)
+
+
+def _sealed(folder: Path, content: dict[str, Any]) -> SealedCheckpoint:
+    return SealedCheckpoint(
+        folder=folder,
+        step=content["step"],
+        history=tuple({**numbers(row), "step": int(row["step"])} for row in content["history"]),
+        elapsed_seconds=content["elapsed_seconds"],
+        notes=content["notes"],
+    )
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Protocol, TextIO
 
 from phasetune.errors import StageError
 from phasetune.run.checkpoints import SealedCheckpoint, seal
-from phasetune.stage.contract import Fold
+from phasetune.stage.contract import Fold, Trunk
+from phasetune.store.artifacts import Artifact
 
 
 class Channel(Protocol):
@@ -72,24 +73,56 @@ class RunContext:
     device: str
     threads: int
     precision: str
+    tf32: bool
     deterministic: bool
+    warn_only: bool
+    cudnn_benchmark: bool
     parent: Path | None
     output: Path
+    checkpoints: Path
     resumed: Path | None
+    trunk: Trunk | None
     key: str
     environment: Mapping[str, Any]
     channel: Channel
     watchdog: Watchdog
     saw_stop: bool = False
+    _notes: dict[str, bool] = field(default_factory=dict)
     _rows: dict[int, dict[str, float]] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
     _elapsed_before: float = 0.0
 
+    def begin_with(self, trunk: Artifact) -> None:
+        """Take over history, time and notes of a stored trunk."""
+        self._rows = {int(row["step"]): dict(row) for row in trunk.history()}
+        self._elapsed_before = trunk.duration_seconds
+        self._notes = dict.fromkeys(trunk.notes, trunk.is_exact)
+
     def go_on_from(self, checkpoint: SealedCheckpoint) -> None:
-        """Take over history and time from before an interruption."""
+        """Take over history, time and notes from before an interruption."""
         self.resumed = checkpoint.folder
         self._rows = {int(row["step"]): dict(row) for row in checkpoint.history}
         self._elapsed_before = checkpoint.elapsed_seconds
+        self._notes = dict(checkpoint.notes)
+
+    @property
+    def is_on_trunk(self) -> bool:
+        """Whether this call makes a trunk, and not what the run leaves."""
+        return self.trunk is not None and self.trunk.until is not None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was noted, in order."""
+        return tuple(self._notes)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing that was noted has a say in the bits."""
+        return all(self._notes.values())
+
+    def note(self, message: str, *, is_exact: bool = True) -> None:
+        """Put a sentence into the run's record, once."""
+        self._notes[message] = is_exact and self._notes.get(message, True)
 
     @property
     def elapsed_seconds(self) -> float:
@@ -138,6 +171,7 @@ class RunContext:
             step=step,
             history=self.history,
             elapsed_seconds=self.elapsed_seconds,
+            notes=self._notes,
         )
 
 

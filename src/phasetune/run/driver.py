@@ -5,7 +5,7 @@ interrupted, was extended or is finished: plan all of it and execute what is not
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from phasetune.run.events import Listener, Noticed, PhaseDecided, PhaseStarted
 from phasetune.run.executor import Account, Executor
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.records import (
+    discard_trial_plans,
     final_record,
     fitting_decision,
     follows,
@@ -32,10 +33,13 @@ from phasetune.run.records import (
     standing_decision,
 )
 from phasetune.run.request import RunState
+from phasetune.run.tidy import TidyBackend, most_in_flight
+from phasetune.run.upkeep import Upkeep
 from phasetune.select.record import carried_settings, carries
 from phasetune.select.verdict import Rule
 from phasetune.store.digests import remembered_digests
 from phasetune.store.documents import write_document
+from phasetune.store.lock import in_use
 from phasetune.store.paths import ResultsPaths
 from phasetune.study.load import LoadedStudy
 from phasetune.study.parameters import Settings
@@ -47,11 +51,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a study is run, besides what it asks for. `phase` counts from 0."""
+    """How a study is run, besides what it asks for. `phase` counts from 0; without `shares` each
+    trial has runs of its own.
+    """
 
     phase: int | None = None
     retry_failed: bool = False
     strict_environment: bool = False
+    shares: bool = True
 
 
 @dataclass(kw_only=True)
@@ -89,11 +96,20 @@ class Driver:
         self._listener = listener
         self._stop = stop
         self._only_phase = options.phase
+        self._shares = options.shares
         self._retired: set[str] = set()
+        self._lock = in_use(self._paths)
+        self._upkeep = Upkeep(
+            loaded.study,
+            self._paths,
+            lock=self._lock,
+            listener=listener,
+            in_flight=most_in_flight(backend, loaded.study),
+        )
         self._executor = Executor(
             loaded,
             results=self._paths.root,
-            backend=backend,
+            backend=TidyBackend(backend, self._upkeep),
             listener=listener,
             stop=stop,
             retry_failed=options.retry_failed,
@@ -129,10 +145,10 @@ class Driver:
             state = data_state(self._loaded)
         if not state.is_known:
             raise StudyError(state.problems)
-        planner = Planner(self._loaded, state.fingerprints)
+        planner = Planner(self._loaded, state.fingerprints, shares=self._shares)
         planner.check()
         try:
-            with self._executor:
+            with self._lock, self._executor:
                 return work(planner)
         finally:
             self._record(started, state)
@@ -171,7 +187,9 @@ class Driver:
             trial = plan.trial(name)
             if trial is not None:
                 self._executor.prepare([trial])
-                self._executor.execute(plan.name, [trial])
+                alone = replace(plan, trials=(trial,), baseline=None)
+                paths = self._study_paths.phase(plan.name)
+                self._execute(alone, paths.trial_plan(trial.key))
                 return trial
             known += [trial.name for trial in plan.all_trials]
             carried = self._earlier_winner(plan)
@@ -209,9 +227,17 @@ class Driver:
                 missing=sum(state is RunState.PENDING for state in states.values()),
             )
         )
-        self._executor.execute(plan.name, plan.all_trials)
+        self._execute(plan, self._study_paths.phase(plan.name).plan)
         self._stop.raise_if_asked()
         return self._decide(plan)
+
+    def _execute(self, plan: PhasePlan, path: Path) -> None:
+        """Execute what the store lacks of a plan; it is kept before its first run starts."""
+        record = plan_record(plan)
+        self._upkeep.plan(path, record)
+        self._executor.execute(plan.name, plan.all_trials)
+        self._executor.keep_study()
+        write_document(path, record)
 
     def _retire_if_outdated(self, plan: PhasePlan) -> None:
         """Put a decision of another plan away before anything runs."""
@@ -225,12 +251,11 @@ class Driver:
         self._retired |= set(retire_decisions(self._study_paths, names))
 
     def _decide(self, plan: PhasePlan) -> dict[str, Any]:
-        self._executor.keep_study()
         record = phase_decision(plan, Rule.of(self._study), self._ledger)
         paths = self._study_paths.phase(plan.name)
-        write_document(paths.plan, plan_record(plan))
         self._result.account.decided += standing_decision(paths, record["inputs"]) is None
         again = keep_decision(paths, record) or plan.name in self._retired
+        discard_trial_plans(paths)
         self._retire_what_does_not_follow(plan, record)
         self._result.decisions[plan.name] = record
         self._listener.notify(PhaseDecided(record=record, again=again))
@@ -247,7 +272,9 @@ class Driver:
         if trial is None:
             return
         self._executor.prepare([trial])
-        self._executor.execute(FINAL, [trial])
+        index = len(self._study.phases)
+        plan = PhasePlan(index=index, name=FINAL, carried=carried, trials=(trial,), baseline=None)
+        self._execute(plan, self._study_paths.phase(FINAL).plan)
         self._stop.raise_if_asked()
         training = [stage.name for stage in self._loaded.workload.training_stages]
         record = final_record(trial, self._ledger, training=training)

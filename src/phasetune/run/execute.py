@@ -1,33 +1,34 @@
 """Execute one run in this process: resolve, verify, call the stage, publish or record the failure.
 
 Whatever the workload raises becomes a record; only the death of the process is a failure for the
-backend. What the runner itself can't do (a full disk, a study changed under its feet) flies.
+backend. What the runner itself can't do (a full disk, a study changed under its feet) flies. A run
+that branches off a trunk first makes the trunk up to there, where it is not stored.
 """
 
-import socket
-import traceback
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from phasetune.errors import StageError, StoreError
-from phasetune.run.checkpoints import newest_checkpoint
+from phasetune.run.calls import Call, first_call, second_call
 from phasetune.run.context import Channel, RunContext, RunStopped, Watchdog, checked_metrics
+from phasetune.run.failing import failed_trunk, record_failure
 from phasetune.run.machine import (
-    clean_up,
+    cleaned_up,
     limited_threads,
-    load_generators,
+    load_libraries,
     resolved_precision,
     seed_everything,
 )
 from phasetune.run.memory import PeakMemory
+from phasetune.run.publish import publish
 from phasetune.run.request import RunRequest, RunState, WorkloadRequest
 from phasetune.stage.canonical import canonical_json
 from phasetune.stage.contract import Stage
 from phasetune.stage.resolve import ResolvedWorkload, resolve_function, resolve_workload
-from phasetune.store.artifacts import FILES, Artifact, ArtifactStore
-from phasetune.store.failures import Failure, FailureStore
+from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.provenance import environment_class
 from phasetune.study.parameters import typed_settings
 
@@ -45,35 +46,28 @@ def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog:
         StoreError: the artifact or the record can't be written, the parent's artifact is not what
             was published, or the sources are not those that the study was planned with.
     """
-    run, store = request.run, ArtifactStore(request.paths.store)
-    if store.get(run.stage, run.key) is not None:
+    store = ArtifactStore(request.paths.store)
+    if store.get(request.run.stage, request.run.key) is not None:
         return RunState.DONE
+    if failed_trunk(request):
+        return RunState.FAILED
     workload = _workload(request.workload)
-    draft_name = f"{request.attempt.name}-{uuid.uuid4().hex[:8]}"
-    started = datetime.now(UTC)
-    with (
-        limited_threads(request.workload.numerics.threads),
-        store.draft(run.stage, run.key, draft_name) as draft,
-    ):
-        watchdog = Watchdog(
-            request.stall_timeout_seconds if has_watchdog else None, request.stall_file
-        )
-        context = _context(request, workload, draft, channel, device, watchdog)
-        memory = PeakMemory(device)
-        try:
-            metrics = _call(request, workload, context)
-        except RunStopped:
-            return RunState.STOPPED
-        except (Exception, SystemExit) as error:
-            _record_failure(request, context, error, memory.gib())
-            return RunState.FAILED
-        finally:
-            clean_up(device)
-        if metrics is None:
-            return RunState.STOPPED
-        provenance = {"started": started.isoformat(timespec="seconds"), **memory.gib()}
-        _publish(request, store, draft, context, metrics, workload, provenance)
-    return RunState.DONE
+    numerics = request.workload.numerics
+    environment = environment_class(
+        device=device,
+        precision=resolved_precision(numerics.precision, device),
+        threads=numerics.threads,
+    )
+    with limited_threads(numerics.threads):
+        load_libraries(workload.imports)
+        call = first_call(request, store, environment)
+        while True:
+            seconds = request.stall_timeout_seconds if has_watchdog else None
+            watchdog = Watchdog(seconds, request.stall_file)
+            state = _execute_call(call, request, workload, store, channel, environment, watchdog)
+            if state is not RunState.DONE or call.is_last:
+                return state
+            call = second_call(request, store, before=call)
 
 
 def forget_data() -> None:
@@ -81,39 +75,73 @@ def forget_data() -> None:
     _loaded_data.clear()
 
 
+def _execute_call(
+    call: Call,
+    request: RunRequest,
+    workload: ResolvedWorkload,
+    store: ArtifactStore,
+    channel: Channel,
+    environment: Mapping[str, Any],
+    watchdog: Watchdog,
+) -> RunState:
+    stage, device = request.run.stage, str(environment["device"])
+    name = f"{request.attempt.name}-{uuid.uuid4().hex[:8]}"
+    started = datetime.now(UTC)
+    with store.draft(stage, call.key, name) as draft:
+        context = _context(call, request, workload, draft, channel, environment, watchdog)
+        memory = PeakMemory(device)
+        with cleaned_up(device):
+            try:
+                metrics = _call_stage(request, workload, context)
+            except RunStopped:
+                return RunState.STOPPED
+            except (Exception, SystemExit) as error:
+                record_failure(request, context, error, memory.gib(), is_trunk=not call.is_last)
+                return RunState.FAILED
+        if metrics is None:
+            return RunState.STOPPED
+        spent = {"started": started.isoformat(timespec="seconds"), **memory.gib()}
+        publish(call, request, store, draft, context, metrics, workload, spent)
+    return RunState.DONE
+
+
 def _context(
+    call: Call,
     request: RunRequest,
     workload: ResolvedWorkload,
     draft: Path,
     channel: Channel,
-    device: str,
+    environment: Mapping[str, Any],
     watchdog: Watchdog,
 ) -> RunContext:
     run, numerics = request.run, request.workload.numerics
-    precision = resolved_precision(numerics.precision, device)
     context = RunContext(
         data=_data(request.workload, workload),
         seed=run.seed,
         fold=run.fold,
-        device=device,
+        device=str(environment["device"]),
         threads=numerics.threads,
-        precision=precision,
+        precision=str(environment["precision"]),
+        tf32=numerics.tf32,
         deterministic=numerics.deterministic,
+        warn_only=numerics.warn_only,
+        cudnn_benchmark=numerics.cudnn_benchmark,
         parent=_parent(request),
-        output=draft / FILES,
+        output=draft / "files",
+        checkpoints=draft / "checkpoints",
         resumed=None,
-        key=run.key,
-        environment=environment_class(device=device, precision=precision, threads=numerics.threads),
+        trunk=call.trunk,
+        key=call.seal,
+        environment=environment,
         channel=channel,
         watchdog=watchdog,
     )
-    checkpoint = newest_checkpoint(
-        request.study_paths.checkpoints(run.stage, run.key),
-        key=run.key,
-        environment=context.environment,
-    )
-    if checkpoint is not None:
-        context.go_on_from(checkpoint)
+    if call.begins is not None:
+        context.begin_with(call.begins)
+    if call.resumes is not None:
+        context.go_on_from(call.resumes)
+    for message in call.notes:
+        context.note(message)
     return context
 
 
@@ -147,20 +175,21 @@ def _parent(request: RunRequest) -> Path | None:
     return parent.files
 
 
-def _call(
+def _call_stage(
     request: RunRequest, workload: ResolvedWorkload, context: RunContext
 ) -> dict[str, float] | None:
     """The stage's final metrics; None where it saw that an end was asked for and returned."""
     stage = workload.stage(request.run.stage)
     params = typed_settings([stage], request.run.params)[stage.name]
     function = resolve_function(request.run.function)
-    load_generators(workload.imports)
     seed_everything(request.run.seed)
     with context.watchdog.watching():
         returned = function(context, params)
     if context.saw_stop:
         return None
     _refuse_odd_files(context.output)
+    if context.is_on_trunk:
+        return {}
     _refuse_missing_exports(stage, context.output)
     return checked_metrics(returned, source=f"stage {stage.name!r}")
 
@@ -176,71 +205,3 @@ def _refuse_missing_exports(stage: Stage, output: Path) -> None:
     missing = [name for name in stage.exports if not (output / name).is_file()]
     if missing:
         raise StageError(f"stage {stage.name!r} must leave the file {missing[0]}, which it exports")
-
-
-def _publish(
-    request: RunRequest,
-    store: ArtifactStore,
-    draft: Path,
-    context: RunContext,
-    metrics: dict[str, float],
-    workload: ResolvedWorkload,
-    provenance: dict[str, Any],
-) -> Artifact:
-    run = request.run
-    record = {
-        "environment": context.environment,
-        "run": {
-            "params": dict(run.params),
-            "seed": run.seed,
-            "fold": None if run.fold is None else [run.fold.index, run.fold.of],
-            "parent": run.parent,
-            "function": run.function,
-            "code": request.workload.code,
-            "exports": list(workload.stage(run.stage).exports),
-        },
-        "provenance": {
-            "study": request.study,
-            "attempt": request.attempt.name,
-            "duration_seconds": context.elapsed_seconds,
-            "resumed": context.resumed is not None,
-            "host": socket.gethostname(),
-            **provenance,
-        },
-    }
-    return store.publish(
-        draft,
-        stage=run.stage,
-        key=run.key,
-        metrics=metrics,
-        history=context.history,
-        record=record,
-    )
-
-
-def _record_failure(
-    request: RunRequest, context: RunContext, error: BaseException, memory: dict[str, float]
-) -> None:
-    failure = Failure(
-        stage=request.run.stage,
-        key=request.run.key,
-        cause="error",
-        message=_message(error, request, context),
-    )
-    spent = {"seconds": round(context.elapsed_seconds, 3), **memory}
-    told = ", ".join(f"{name} {value:g}" for name, value in spent.items())
-    trace = "".join(traceback.format_exception(error)) + f"\nuntil then: {told}\n"
-    FailureStore(request.paths.store).put(failure, trace)
-
-
-def _message(error: BaseException, request: RunRequest, context: RunContext) -> str:
-    """One line, the same wherever and whenever the run failed: it becomes part of the report."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception as broken:  # a workload's own exception may not even print
-        text = f"(its message can't be shown: {type(broken).__name__})"
-    places = {context.output: "<output>", context.parent: "<parent>", request.results: "<results>"}
-    for path, name in places.items():
-        text = text if path is None else text.replace(str(path), name)
-    shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return shown[:500].encode(errors="backslashreplace").decode()

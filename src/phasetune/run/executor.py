@@ -188,7 +188,7 @@ class Executor:
         finally:
             self._note_executed(requests)
         self._stop.raise_if_asked()
-        self._refuse_unsettled(requests)
+        self._refuse_lost(requests)
 
     def _prepare(self) -> None:
         """Once, before the first run: check the data's content, write the study, start."""
@@ -237,9 +237,12 @@ class Executor:
                     }
                 )
 
-    def _refuse_unsettled(self, requests: Sequence[RunRequest]) -> None:
+    def _refuse_lost(self, requests: Sequence[RunRequest]) -> None:
+        """Every run has an end, but those behind one of their trunk whose worker died."""
         states = self.ledger.states([request.run for request in requests])
-        lost = [r.label for r in requests if states[r.run.key] is RunState.PENDING]
+        failed = {r.run.family for r in requests if states[r.run.key] is RunState.FAILED}
+        pending = [r for r in requests if states[r.run.key] is RunState.PENDING]
+        lost = [r.label for r in pending if r.run.family not in failed]
         if lost:
             raise StoreError(
                 f"the attempt {requests[0].attempt} returned, but these runs left neither an "

@@ -55,6 +55,8 @@ class Ledger:
         """Let failed runs be tried again."""
         for run in runs:
             self.failures.forget(run.stage, run.key)
+            if run.trunk is not None:
+                self.failures.forget_trunk(run.stage, run.trunk.id)
 
     def set_aside_other_environments(
         self, runs: Iterable[Run], environment: Mapping[str, Any]

@@ -4,7 +4,6 @@ import gc
 import importlib
 import os
 import random
-import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
@@ -12,31 +11,22 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from phasetune.run.devices import AMPERE, are_gpus_hidden, gpus
 from phasetune.study.schema import Resources
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_FIRST_BF16 = 8.0
 
 
 @cache
 def compute_capabilities() -> tuple[float, ...]:
     """CUDA compute capability of each GPU that the installed torch can use; empty without one."""
-    program = shutil.which("nvidia-smi")
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
-        return ()
-    if program is None or not _torch_has_cuda():
+    if are_gpus_hidden() or not _torch_has_cuda():
         return ()
     try:
-        listed = subprocess.run(  # noqa: S603 - fixed arguments
-            [program, "--query-gpu=compute_cap", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
-        return tuple(float(line) for line in listed.stdout.split())
+        found = tuple(gpu.compute_capability for gpu in gpus())
     except (OSError, subprocess.SubprocessError, ValueError):
         return ()
+    return tuple(capability for capability in found if capability is not None)
 
 
 def _torch_has_cuda() -> bool:
@@ -62,7 +52,7 @@ def resolved_precision(asked: str, device: str) -> str:
         return asked
     if device == "cpu":
         return "fp32"
-    return "bf16" if min(compute_capabilities()) >= _FIRST_BF16 else "fp16"
+    return "bf16" if min(compute_capabilities()) >= AMPERE else "fp16"
 
 
 def resources_per_run(asked: Resources, *, threads: int, cpus: float, gpus: float) -> Resources:
@@ -99,16 +89,18 @@ def _limit_torch(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def load_generators(imported: Collection[str]) -> None:
-    """Load the libraries with global generators that a workload imports anywhere.
+def load_libraries(imported: Collection[str]) -> None:
+    """Load the libraries with global generators that a workload imports anywhere, once a process.
 
     One that a stage loads only after it was started would keep the seed of its own first import
-    in a fresh process, and another one in a process that is used again.
+    in a fresh process, and another one in a process that is used again. What torch's optimizers
+    load at their first use is loaded here too, before the clock of a run starts.
     """
     importlib.import_module("numpy")
     if "torch" in imported:
         with suppress(ImportError):
             importlib.import_module("torch")
+            importlib.import_module("torch._dynamo")
 
 
 def seed_everything(seed: int) -> None:
@@ -120,9 +112,19 @@ def seed_everything(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def clean_up(device: str) -> None:
-    """Give back what a run leaves behind: garbage, and memory that torch keeps on a GPU."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and device == "cuda":
-        torch.cuda.empty_cache()
+@contextmanager
+def cleaned_up(device: str) -> Iterator[None]:
+    """After the block give back what it left: its garbage, and memory that torch keeps on a GPU.
+
+    What was there before is not searched: in a process with torch, or with a large plan, that
+    would cost more than a small run.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+        torch = sys.modules.get("torch")
+        if torch is not None and device == "cuda":
+            torch.cuda.empty_cache()

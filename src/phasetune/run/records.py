@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phasetune.errors import StoreError, StudyError
-from phasetune.plan.trial import PhasePlan, Trial
+from phasetune.plan.trial import PhasePlan, Run, Trial
 from phasetune.run.ledger import Ledger
 from phasetune.run.request import RunState
 from phasetune.run.scoring import environments, why_ineligible
@@ -91,12 +91,29 @@ def trial_record(trial: Trial) -> dict[str, Any]:
                 "seed_index": replicate.seed_index,
                 "fold": None if replicate.fold is None else replicate.fold.index,
                 "runs": [
-                    {"stage": run.stage, "key": run.key, "seed": run.seed} for run in replicate.runs
+                    {
+                        "stage": run.stage,
+                        "key": run.key,
+                        "seed": run.seed,
+                        "trunk": trunk_record(run),
+                    }
+                    for run in replicate.runs
                 ],
             }
             for replicate in trial.replicates
         ],
     }
+
+
+def trunk_record(run: Run) -> dict[str, Any] | None:
+    """Where a run branches off, so that its trunk is known to be referred to."""
+    return None if run.trunk is None else {"id": run.trunk.id, "step": run.trunk.step}
+
+
+def discard_trial_plans(paths: PhasePaths) -> None:
+    """Forget trials that were run alone: what counts now is the plan that was decided."""
+    for path in paths.root.glob("plan-*.json"):
+        discard(path)
 
 
 def standing_decision(paths: PhasePaths, inputs: str | None) -> dict[str, Any] | None:

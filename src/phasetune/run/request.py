@@ -61,13 +61,13 @@ class RunRequest:
 
     @property
     def folder(self) -> Path:
-        """This run's folder in its attempt."""
-        return self.attempt / run_folder(self.run.stage, self.run.key)
+        """The folder of this run and the others of its trunk in its attempt."""
+        return self.attempt / run_folder(self.run.stage, self.run.family)
 
     @property
     def stall_file(self) -> Path:
         """Where the watchdog leaves the traceback of a run that hangs."""
-        return self.attempt / f"stalled-{run_folder(self.run.stage, self.run.key)}.txt"
+        return self.attempt / f"stalled-{run_folder(self.run.stage, self.run.family)}.txt"
 
     @property
     def stop_file(self) -> Path:

@@ -8,6 +8,7 @@ from phasetune.stage.contract import (
     Predictor,
     Stage,
     StageContext,
+    Trunk,
     Workload,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "Predictor",
     "Stage",
     "StageContext",
+    "Trunk",
     "Workload",
 ]

@@ -22,10 +22,30 @@ TEST_PART = "test"
 
 @dataclass(frozen=True, kw_only=True)
 class Milestone:
-    """Where a run may be cut: the parameter that is its horizon, and the step where it branches."""
+    """Where a run may branch off a longer one of otherwise equal parameters.
+
+    `horizon` names the parameter that says how many steps the run has in all, `branch_step` the
+    step up to which it does not depend on that; None where it does from the start, and `why_alone`
+    says why. `cost` is that of one step, in any unit that is the same for all runs of the stage.
+    """
 
     horizon: str
-    branch_step: int
+    branch_step: int | None
+    why_alone: str = ""
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk:
+    """What runs that differ in their horizon alone have in common, up to a step.
+
+    `begins` holds the files of a stored trunk to go on from; None: there is none. With `until` the
+    stage trains up to that step, leaves the whole state of training in its output and returns
+    nothing; without, it goes on from the stored state to its own horizon.
+    """
+
+    begins: Path | None
+    until: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +92,23 @@ class StageContext(Protocol):
     threads: int
     precision: str
     """`"fp32"`, `"bf16"` or `"fp16"`: what `numerics.precision` means on this device."""
+    tf32: bool
+    """Whether a GPU may round products of fp32 to TF32."""
     deterministic: bool
+    warn_only: bool
+    """Under `deterministic`, whether an operation that has no such way warns instead of failing."""
+    cudnn_benchmark: bool
     parent: Path | None
     """Folder with the files of the stage before."""
     output: Path
     """Folder whose files become the artifact."""
+    checkpoints: Path
+    """Folder for checkpoints that are kept beside the artifact, one folder each. They are no part
+    of it: retention may remove them."""
     resumed: Path | None
     """Newest verified checkpoint of this very run, after an interruption."""
+    trunk: Trunk | None
+    """Of a stage with milestones: where this call begins and ends; None: all in one."""
 
     def report(
         self, metrics: Mapping[str, float], *, step: int, checkpoint: Path | None = None
@@ -87,6 +117,10 @@ class StageContext(Protocol):
 
     def should_stop(self) -> bool:
         """Whether the driver asks for a checkpoint and an end; a stage that saw True returns."""
+
+    def note(self, message: str, *, is_exact: bool = True) -> None:
+        """Put a sentence into the run's record; `is_exact=False` where its bits depend on more
+        than its key, such as on the clock or on how much memory was free."""
 
 
 class Predictor(Protocol):

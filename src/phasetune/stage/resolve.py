@@ -21,7 +21,14 @@ from phasetune.stage.contract import (
     Stage,
     StageFunction,
 )
-from phasetune.stage.sources import covered_files, files_digest, find_module, imported_packages
+from phasetune.stage.sources import (
+    SourcesState,
+    covered_files,
+    files_digest,
+    find_module,
+    imported_packages,
+    sources_state,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +70,26 @@ _FUNCTION = re.compile(r"[^:\s]+:[^:\s]+")
 
 _fingerprints: dict[str, str] = {}
 
+_Request = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Remembered:
+    """What was resolved last, and from what; `state` tells whether it would be again."""
+
+    workload: ResolvedWorkload
+    module: ModuleType
+    files: tuple[Path, ...]
+    state: SourcesState
+
+    @property
+    def holds(self) -> bool:
+        is_imported = sys.modules.get(self.workload.path) is self.module
+        return is_imported and sources_state(self.files, sys.path) == self.state
+
+
+_last: dict[_Request, _Remembered] = {}
+
 
 def make_importable(folders: Sequence[str]) -> None:
     """Put folders at the front of the import path, in their order."""
@@ -76,12 +103,23 @@ def resolve_workload(
     """Import a workload and check that it follows the contract.
 
     A workload whose sources changed since this process imported it is imported anew: its
-    fingerprint must tell what runs.
+    fingerprint must tell what runs. One whose sources did not is known already.
 
     Raises:
         StudyError: it is not there, can't be imported, or breaks the contract.
     """
     make_importable(folders)
+    request = (path, tuple(sources), tuple(folders), tuple(sys.path))
+    known = _last.get(request)
+    if known is None or not known.holds:
+        known = _resolved(path, request[1], folders)
+        _last.clear()  # another one may have put modules of the same names in their place
+        if known.state.is_settled:
+            _last[request] = known
+    return known.workload
+
+
+def _resolved(path: str, sources: Sequence[str], folders: Sequence[str]) -> _Remembered:
     importlib.invalidate_caches()
     named = (path, *sources)
     tops = {_top(name) for name in covered_files(named, folders)}
@@ -89,6 +127,7 @@ def resolve_workload(
         _forget(tops)
     functions = [m for m in _function_modules(_import(path)) if find_module(m, folders)]
     files = covered_files((*named, *functions), folders)
+    state = sources_state(files.values(), sys.path)
     code = files_digest(files)
     if _fingerprints.get(path, code) != code:
         _forget({_top(name) for name in files})
@@ -97,7 +136,7 @@ def resolve_workload(
     problems = [*_contract_problems(path, module), *_lost_functions(path, module, folders)]
     if problems:
         raise StudyError(problems)
-    return ResolvedWorkload(
+    workload = ResolvedWorkload(
         path=path,
         stages=tuple(module.STAGES),
         data_type=module.Data,
@@ -106,6 +145,7 @@ def resolve_workload(
         check=cast(CheckParameters | None, getattr(module, "check", None)),
         advise=cast(Advise | None, getattr(module, "advise", None)),
     )
+    return _Remembered(workload=workload, module=module, files=tuple(files.values()), state=state)
 
 
 def forget_if_elsewhere(module: str, folders: Sequence[str]) -> None:
@@ -194,6 +234,7 @@ def _is_from_elsewhere(name: str, folders: Sequence[str]) -> bool:
 
 def _forget(packages: Iterable[str]) -> None:
     """Drop what was imported of these packages; installed ones do not change under a process."""
+    _last.clear()
     forgotten = {name for name in packages if name != "phasetune" and not _is_installed(name)}
     for name in [name for name in sys.modules if name.partition(".")[0] in forgotten]:
         del sys.modules[name]

@@ -1,6 +1,7 @@
 """Artifacts by key: what a run leaves, published whole or not at all.
 
     store/<stage>/<key>/files/         what the stage wrote
+    store/<stage>/<key>/checkpoints/   what it kept beside that; no part of the artifact
     store/<stage>/<key>/history.json   reported metrics by step
     store/<stage>/<key>/manifest.json  final metrics, environment, and each file's size and digest
 
@@ -11,9 +12,8 @@ a manifest, or with another key's, does not exist. The first that was published 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 HISTORY = "history.json"
 FILES = "files"
+CHECKPOINTS = "checkpoints"
+SET_ASIDE = "set-aside"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,21 @@ class Artifact:
     @property
     def duration_seconds(self) -> float:
         return float(self.manifest["provenance"]["duration_seconds"])
+
+    @property
+    def spent_seconds(self) -> float:
+        """What it took beyond the stored trunk that it went on from."""
+        return float(self.manifest["provenance"].get("spent_seconds", self.duration_seconds))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the run's record says of it."""
+        return tuple(self.manifest["provenance"].get("notes", ()))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its bits depend on its key and environment class alone."""
+        return bool(self.manifest["provenance"].get("is_exact", True))
 
     @property
     def peak_memory_gib(self) -> dict[str, float]:
@@ -102,6 +119,10 @@ class ArtifactStore:
     def folder(self, stage: str, key: str) -> Path:
         return self.root / stage / key
 
+    def has(self, stage: str, key: str) -> bool:
+        """Whether there is a manifest; at a glance, without reading it."""
+        return (self.folder(stage, key) / MANIFEST).is_file()
+
     def get(self, stage: str, key: str) -> Artifact | None:
         """The artifact of a key, or None; checks the manifest and each file's size.
 
@@ -122,22 +143,13 @@ class ArtifactStore:
                 )
         return Artifact(folder=folder, manifest=manifest)
 
-    def durations(self, stage: str, function: str, *, most: int = 200) -> list[float]:
-        """Durations in seconds of up to `most` stored runs of a stage's function."""
-        folders = sorted((self.root / stage).glob("[0-9a-f]*"))
-        found = (
-            float(manifest["provenance"]["duration_seconds"])
-            for manifest in map(_read_manifest, folders)
-            if manifest is not None and manifest.get("run", {}).get("function") == function
-        )
-        return list(islice(found, most))
-
     @contextmanager
     def draft(self, stage: str, key: str, attempt: str) -> Iterator[Path]:
         """An empty folder to fill and publish; gone after the block where it was not published."""
         draft = self.root / stage / f"{durable.DRAFT_PREFIX}{key}-{attempt}"
         durable.discard(draft)
         (draft / FILES).mkdir(parents=True)
+        (draft / CHECKPOINTS).mkdir()
         try:
             yield draft
         finally:
@@ -161,6 +173,7 @@ class ArtifactStore:
             StoreError: the disk is full, or the stage left something that is no plain file.
         """
         try:
+            _discard_if_empty(draft / CHECKPOINTS)
             (draft / HISTORY).write_text(document_text({"rows": history}))
             manifest = {
                 "schema": SCHEMA,
@@ -205,7 +218,7 @@ class ArtifactStore:
 
     def set_aside(self, stage: str, key: str, *, reason: str) -> Path:
         """Move an artifact out of the way, keeping it; its run will be executed again."""
-        parent = self.root / "set-aside" / stage
+        parent = self.root / SET_ASIDE / stage
         parent.mkdir(parents=True, exist_ok=True)
         taken = len(list(parent.glob(f"{key}-{reason}*")))
         target = parent / f"{key}-{reason}-{taken + 1}"
@@ -229,9 +242,17 @@ def _has_all(manifest: dict[str, Any]) -> bool:
     )
 
 
+def _discard_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def _described_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the manifest says of each file; checkpoints may go at any time, so none of them."""
     described: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.rglob("*")):
+        if path.relative_to(folder).parts[0] == CHECKPOINTS:
+            continue
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise StoreError(f"{path} must be a plain file or folder; links are not published")
         if path.is_file() and path != folder / MANIFEST:

@@ -1,7 +1,8 @@
 """The one durable write: whatever it writes is whole or absent, also after a power cut.
 
 A draft beside the target is filled, flushed to the disk, and renamed; then the folder's entry is
-flushed too. `commit` is the only place where something becomes visible, for files and folders.
+flushed too. `commit` is the only place where something becomes visible, for files and folders, and
+`remove` the only one where something that was visible goes.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from pathlib import Path
 from phasetune.errors import StoreError
 
 DRAFT_PREFIX = ".draft-"
+TRASH_PREFIX = ".trash-"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -78,6 +80,26 @@ def discard(draft: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             draft.unlink()
+
+
+def remove(path: Path) -> None:
+    """Delete a file or folder that is visible: gone by one rename, then unlinked bit by bit.
+
+    What was killed in between leaves a `.trash-*` beside it, which may be removed in the same way.
+
+    Raises:
+        FileNotFoundError: it is gone already.
+        OSError: it can't be removed.
+    """
+    trash = path
+    if not path.name.startswith(TRASH_PREFIX):
+        trash = path.parent / f"{TRASH_PREFIX}{path.name[:60]}-{uuid.uuid4().hex[:12]}"
+        path.rename(trash)
+        _flush(trash.parent)
+    if trash.is_dir() and not trash.is_symlink():
+        shutil.rmtree(trash)
+    else:
+        trash.unlink()
 
 
 def _flush(path: Path) -> None:

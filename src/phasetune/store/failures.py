@@ -10,6 +10,8 @@ from phasetune.errors import StoreError
 from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import write_text
 
+FAILED_RUNS = "failed-runs"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -25,7 +27,7 @@ class FailureStore:
     """Failures below `results/store/failed-runs`, which no stage can be named."""
 
     def __init__(self, store: Path) -> None:
-        self._root = store / "failed-runs"
+        self._root = store / FAILED_RUNS
 
     def get(self, stage: str, key: str) -> Failure | None:
         """The failure of a run, or None.
@@ -40,6 +42,23 @@ class FailureStore:
         if set(content) != {field.name for field in fields(Failure)}:
             raise StoreError(f"{path} is no record of a failure; move it away and run again")
         return Failure(**{name: str(value) for name, value in content.items()})
+
+    def of_trunk(self, stage: str, trunk: str, *, most_step: int) -> Failure | None:
+        """The failure of a trunk on its way to a step up to `most_step`, the earliest, or None.
+
+        Raises:
+            StoreError: as for `get`.
+        """
+        for path in sorted((self._root / stage).glob(f"{trunk}-*.json")):
+            step = path.stem.rpartition("-")[2]
+            if step.isdecimal() and int(step) <= most_step:
+                return self.get(stage, path.stem)
+        return None
+
+    def forget_trunk(self, stage: str, trunk: str) -> None:
+        """Let a trunk be tried again."""
+        for path in (self._root / stage).glob(f"{trunk}-*.json"):
+            path.unlink(missing_ok=True)
 
     def traceback(self, stage: str, key: str) -> Path:
         """Where the full traceback is."""

@@ -7,6 +7,9 @@ from phasetune.errors import StoreError
 from phasetune.store.durable import make_folder
 from phasetune.study.schema import STORE
 
+SEAL = "phasetune-checkpoint.json"
+"""In each resume checkpoint: of which run it is, and the digests of its files."""
+
 
 @dataclass(frozen=True)
 class ResultsPaths:
@@ -22,6 +25,11 @@ class ResultsPaths:
     def digests(self) -> Path:
         return self.store / "digests.json"
 
+    @property
+    def lock(self) -> Path:
+        """Held by whoever computes or deletes below this root; stays when nobody does."""
+        return self.store / "in-use.lock"
+
     def study(self, name: str) -> "StudyPaths":
         return StudyPaths(self.root / name)
 
@@ -29,6 +37,11 @@ class ResultsPaths:
         """Every study that has left something, by name."""
         found = sorted(self.root.glob("*/study.yaml"))
         return [StudyPaths(path.parent) for path in found]
+
+    @property
+    def exists(self) -> bool:
+        """Whether a study was run here."""
+        return self.lock.exists() or bool(self.studies())
 
 
 def results_at(root: str | Path) -> ResultsPaths:
@@ -95,6 +108,14 @@ class StudyPaths:
         """Every checkpoint that any attempt of this study left of a run."""
         return sorted(self.root.glob(f"phases/*/attempts/*/{run_folder(stage, key)}/checkpoint_*"))
 
+    def trial_plans(self) -> list[Path]:
+        """The plans of all trials that were run alone and that no decided phase has taken up."""
+        return sorted(self.root.glob("phases/*/plan-*.json"))
+
+    def all_checkpoints(self) -> list[Path]:
+        """Every checkpoint that any attempt of this study left of any run."""
+        return sorted(self.root.glob("phases/*/attempts/*/*/checkpoint_*"))
+
 
 @dataclass(frozen=True)
 class PhasePaths:
@@ -106,6 +127,10 @@ class PhasePaths:
     def plan(self) -> Path:
         """The phase's trials and the keys of their runs."""
         return self.root / "plan.json"
+
+    def trial_plan(self, key: str) -> Path:
+        """The plan of one trial that was run alone since the phase was last decided."""
+        return self.root / f"plan-{key[:12]}.json"
 
     @property
     def decision(self) -> Path:

@@ -33,6 +33,7 @@ FREE_FIELDS = frozenset(
         "max_concurrent_trials",
         "max_failures",
         "stall_timeout_seconds",
+        "max_checkpoint_gib",
         "allow_large",
         "final",
     }
@@ -77,7 +78,10 @@ class Numerics(_Closed):
 
     threads: int = Field(default=1, ge=1, le=1024)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    tf32: bool = False
     deterministic: bool = True
+    warn_only: bool = True
+    cudnn_benchmark: bool = False
 
 
 class Resources(_Closed):
@@ -193,6 +197,7 @@ class Study(_Closed):
     max_concurrent_trials: int | None = Field(default=None, ge=1)
     max_failures: int = Field(default=2, ge=0, le=100)
     stall_timeout_seconds: float | None = Field(default=3600.0, gt=0)
+    max_checkpoint_gib: float | None = Field(default=None, gt=0)
     replicates: Replicates = Replicates()
     objective: Objective
     constraints: tuple[Sentence, ...] = ()

@@ -12,7 +12,8 @@ from phasetune.train.scores import classification_scores
 from phasetune.workloads.windows import Data, evaluate, load, params
 from phasetune.workloads.windows.finetune import finetune
 from phasetune.workloads.windows.pretrain import pretrain
-from window_stages import Context, context, data_in, finetuning, labelled, pretraining, small_data
+from stage_context import Context
+from window_stages import context, data_in, finetuning, labelled, pretraining, small_data
 
 
 @pytest.fixture(scope="module")

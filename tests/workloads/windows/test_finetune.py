@@ -16,7 +16,8 @@ from phasetune.workloads.windows import Data
 from phasetune.workloads.windows import finetune as module
 from phasetune.workloads.windows.finetune import Classification, finetune
 from phasetune.workloads.windows.pretrain import pretrain
-from window_stages import Context, context, finetuning, pretraining, small_data
+from stage_context import Context
+from window_stages import context, finetuning, pretraining, small_data
 
 Trained = Callable[..., tuple[Context, dict[str, float]]]
 MODEL = "model.safetensors"
@@ -254,11 +255,11 @@ def test_an_encoder_that_is_damaged_is_named(
         trained({"parent": broken})
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3, 4])
-def test_a_cut_run_goes_on_to_the_same_bytes(trained: Trained, stop_after: int) -> None:
+@pytest.mark.parametrize("stop_in", [1, 2, 3, 4])
+def test_a_cut_run_goes_on_to_the_same_bytes(trained: Trained, stop_in: int) -> None:
     """Cut inside the frozen part, at its end, and after it."""
     whole, metrics = trained(epochs=5, freeze_epochs=2)
-    cut, returned = trained({"stop_after": stop_after}, epochs=5, freeze_epochs=2)
+    cut, returned = trained({"stop_in": stop_in}, epochs=5, freeze_epochs=2)
     assert returned == {}
     assert list(cut.output.iterdir()) == []
     resumed, found = trained({"resumed": cut.checkpoint}, epochs=5, freeze_epochs=2)
@@ -270,11 +271,11 @@ def test_a_cut_run_goes_on_to_the_same_bytes(trained: Trained, stop_after: int) 
 def test_a_run_that_is_cut_each_epoch_goes_on_too(trained: Trained) -> None:
     whole, metrics = trained(epochs=4)
     found: dict[str, float] = {}
-    given: dict[str, Any] = {"stop_after": 1}
+    given: dict[str, Any] = {"stop_in": 1}
     rows: list[dict[str, float]] = []
     for _ in range(4):
         ctx, found = trained(given, epochs=4)
-        given = {"stop_after": 1, "resumed": ctx.checkpoint}
+        given = {"stop_in": 1, "resumed": ctx.checkpoint}
         rows += ctx.rows
     assert (found, rows) == ({}, whole.rows)
     last, found = trained({"resumed": ctx.checkpoint}, epochs=4)

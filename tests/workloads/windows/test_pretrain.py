@@ -15,7 +15,8 @@ from phasetune import StageError
 from phasetune.workloads.windows import Data, Pretrain, load_encoder
 from phasetune.workloads.windows import pretrain as module
 from phasetune.workloads.windows.pretrain import Reconstruction, pretrain
-from window_stages import Context, context, data_in, labelled, pretraining, small_data
+from stage_context import Context
+from window_stages import context, data_in, labelled, pretraining, small_data
 
 Made = list[Reconstruction]
 
@@ -156,17 +157,17 @@ def test_without_epochs_the_encoder_is_left_as_it_was_initialised(trained: Train
     assert weights(trained({"seed": 2}, epochs=0)[0]) != weights(ctx)
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3, 4])
+@pytest.mark.parametrize("stop_in", [1, 2, 3, 4])
 @pytest.mark.parametrize(
     "change",
     [{}, {"learning_rate": 0.3, "patience": 4}, {"min_delta": 1e6}],
     ids=["steady", "wobbly", "first-is-best"],
 )
 def test_a_cut_run_goes_on_to_the_same_bytes(
-    trained: Trained, stop_after: int, change: dict[str, Any]
+    trained: Trained, stop_in: int, change: dict[str, Any]
 ) -> None:
     whole, metrics = trained(epochs=5, dropout=0.2, **change)
-    cut, returned = trained({"stop_after": stop_after}, epochs=5, dropout=0.2, **change)
+    cut, returned = trained({"stop_in": stop_in}, epochs=5, dropout=0.2, **change)
     assert returned == {}
     assert list(cut.output.iterdir()) == []
     resumed, found = trained({"resumed": cut.checkpoint}, epochs=5, dropout=0.2, **change)

@@ -1,4 +1,4 @@
-"""Executes a wave as one Ray Tune `Tuner` over its runs.
+"""Executes a wave as one Ray Tune `Tuner` over its jobs: its runs, those of a trunk together.
 
 The store decides what is done: each wave is a new Tuner over what is missing, in a folder of its
 own, and `Tuner.restore` is never used (it does not fail closed). Workers record what a workload
@@ -25,8 +25,10 @@ from phasetune.run.ray.trainable import (
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.failures import Failure, FailureStore
-from phasetune.store.paths import run_folder
 from phasetune.study.schema import Study
+
+
+Jobs = list[list[RunRequest]]
 
 
 class RayBackend:
@@ -68,27 +70,28 @@ class RayBackend:
             StudyError: a run asks for more than any machine of the cluster has.
             StoreError: the results can't be written, or Tune and the store disagree about a run.
         """
+        jobs = _jobs(wave)
         with self._terminal.quietly():
-            results = self._fit(list(wave), listener, stop)
-        self._settle(wave, results, listener, stop)
+            results = self._fit(jobs, listener, stop)
+        self._settle(jobs, results, listener, stop)
 
-    def _fit(self, wave: list[RunRequest], listener: Listener, stop: StopSwitch) -> Any:
+    def _fit(self, jobs: Jobs, listener: Listener, stop: StopSwitch) -> Any:
         from ray import tune
         from ray.tune.logger import JsonLoggerCallback
 
         from phasetune.run.ray.callback import EndWhenStopped, WaveCallback
 
-        callback = WaveCallback(wave, listener, self._terminal)
-        attempt, resources = wave[0].attempt, self._resources()
+        callback = WaveCallback(jobs, listener, self._terminal)
+        attempt, resources = jobs[0][0].attempt, self._resources()
         _refuse_unavailable(resources)
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(execute_in_worker, requests=wave), resources),
-            param_space={"run": tune.grid_search([_config(i, r) for i, r in enumerate(wave)])},
+            tune.with_resources(tune.with_parameters(execute_in_worker, jobs=jobs), resources),
+            param_space={"run": tune.grid_search([_config(i, j) for i, j in enumerate(jobs)])},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
                 max_concurrent_trials=self._max_concurrent,
-                trial_name_creator=lambda trial: _folder(wave, trial),
-                trial_dirname_creator=lambda trial: _folder(wave, trial),
+                trial_name_creator=lambda trial: _folder(jobs, trial),
+                trial_dirname_creator=lambda trial: _folder(jobs, trial),
             ),
             run_config=tune.RunConfig(
                 storage_path=str(attempt.parent),
@@ -115,16 +118,15 @@ class RayBackend:
         )
         return {"cpu": asked.cpu or 1.0, "gpu": asked.gpu or 0.0}
 
-    def _settle(
-        self, wave: Sequence[RunRequest], results: Any, listener: Listener, stop: StopSwitch
-    ) -> None:
+    def _settle(self, jobs: Jobs, results: Any, listener: Listener, stop: StopSwitch) -> None:
         """Hold Tune's analysis against the store; record runs whose workers died for good."""
         by_folder = {Path(result.path).name: result for result in results if result.path}
-        for request in wave:  # a tune_trial that never reported has no config to know it by
-            result = by_folder.get(request.folder.name)
+        for job in jobs:  # a tune_trial that never reported has no config to know it by
+            result = by_folder.get(job[0].folder.name)
             metrics = {} if result is None else result.metrics or {}
+            request = next((r for r in job if r.run.key == metrics.get(KEY)), job[0])
             if result is not None and result.error is not None:
-                self._record_death(request, result.error, listener)
+                self._record_death(_first_without_end(job), result.error, listener)
             elif metrics.get(STATE) == RunState.REFUSED:
                 raise StoreError(f"{request.label}: {metrics.get(REASON)}")
             elif metrics.get(STATE) == RunState.DONE:
@@ -175,14 +177,33 @@ def _refuse_unavailable(wanted: dict[str, float]) -> None:
     )
 
 
-def _config(index: int, request: RunRequest) -> dict[str, Any]:
-    """What Tune shows of a run: its index in the wave, its stage, and the point's parameters."""
-    return {"index": index, "stage": request.run.stage, **request.point}
+def _jobs(wave: Sequence[RunRequest]) -> Jobs:
+    """The runs of one trunk are one job, in their order; every other run is one by itself."""
+    jobs: dict[str, list[RunRequest]] = {}
+    for request in wave:
+        jobs.setdefault(request.run.family, []).append(request)
+    return list(jobs.values())
 
 
-def _folder(wave: list[RunRequest], trial: Any) -> str:
-    run = wave[trial.config["run"]["index"]].run
-    return run_folder(run.stage, run.key)
+def _first_without_end(job: Sequence[RunRequest]) -> RunRequest:
+    """The run that was executed when the worker died."""
+    store, failures = ArtifactStore(job[0].paths.store), FailureStore(job[0].paths.store)
+    unended = (
+        request
+        for request in job
+        if store.intact(request.run.stage, request.run.key) is None
+        and failures.get(request.run.stage, request.run.key) is None
+    )
+    return next(unended, job[-1])
+
+
+def _config(index: int, job: Sequence[RunRequest]) -> dict[str, Any]:
+    """What Tune shows of a job: its index in the wave, its stage, and the last point."""
+    return {"index": index, "stage": job[-1].run.stage, **job[-1].point}
+
+
+def _folder(jobs: Jobs, trial: Any) -> str:
+    return str(jobs[trial.config["run"]["index"]][0].folder.name)
 
 
 def _refuse_disagreement(request: RunRequest, metrics: dict[str, Any]) -> None:

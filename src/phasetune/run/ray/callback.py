@@ -1,6 +1,7 @@
 """What Tune tells while a wave runs: passed on to the listener, and used to end a wave."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -10,31 +11,36 @@ from phasetune.run.backend import announce
 from phasetune.run.events import Listener, RunReported, RunStarted
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.ray.session import Terminal
-from phasetune.run.ray.trainable import STATE, TUNES_OWN
+from phasetune.run.ray.trainable import KEY, STATE, TUNES_OWN
 from phasetune.run.request import RunRequest
 
 
 class WaveCallback(Callback):
     """Tells the listener; never raises, since that would end the study."""
 
-    def __init__(self, requests: list[RunRequest], listener: Listener, terminal: Terminal) -> None:
-        self._requests = requests
+    def __init__(
+        self, jobs: Sequence[Sequence[RunRequest]], listener: Listener, terminal: Terminal
+    ) -> None:
+        self._jobs = jobs
+        self._requests = {request.run.key: request for job in jobs for request in job}
+        self._announced: set[str] = set()
         self._listener = listener
         self._terminal = terminal
         self.running: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks beside the experiment; nothing of ours belongs there."""
-        return {"_requests": [], "_listener": None, "_terminal": None, "running": set()}
+        names = ("_jobs", "_requests", "_announced", "_listener", "_terminal")
+        return {**dict.fromkeys(names), "running": set()}
 
     def on_trial_start(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
     ) -> None:
-        """Tell that a run was handed to a worker."""
+        """Tell that a job was handed to a worker."""
         del iteration, trials, info
-        request = self._request(trial)
+        first = self._job(trial)[0]
         self.running.add(trial.trial_id)
-        self._tell(lambda: self._listener.notify(RunStarted(label=request.label)))
+        self._tell(lambda: self._listener.notify(RunStarted(label=first.label)))
 
     def on_trial_result(
         self,
@@ -44,22 +50,28 @@ class WaveCallback(Callback):
         result: dict[str, Any],
         **info: Any,
     ) -> None:
-        """Tell of a step; the last report of a run has no step of its own."""
+        """Tell of a step, or how a run ended; the report of an end has no step of its own."""
         del iteration, trials, info
-        if STATE in result or "step" not in result:
+        request = self._requests.get(result.get(KEY, ""))
+        if request is None:
             return
-        label, own = self._request(trial).label, _own_metrics(result)
-        event = RunReported(label=label, step=int(result["step"]), metrics=own)
+        if STATE in result:
+            self._announce(request)
+            self._start_next(trial, request)
+            return
+        event = RunReported(
+            label=request.label, step=int(result["step"]), metrics=_own_metrics(result)
+        )
         self._tell(lambda: self._listener.notify(event))
 
     def on_trial_complete(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
     ) -> None:
-        """Tell how a run ended."""
+        """Tell how the runs of a job ended, where that was not told yet."""
         del iteration, trials, info
         self.running.discard(trial.trial_id)
-        request = self._request(trial)
-        self._tell(lambda: announce(request, self._listener))
+        for request in self._job(trial):
+            self._announce(request)
 
     def on_trial_error(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
@@ -68,9 +80,20 @@ class WaveCallback(Callback):
         del iteration, trials, info
         self.running.discard(trial.trial_id)
 
-    def _request(self, trial: TuneTrial) -> RunRequest:
+    def _job(self, trial: TuneTrial) -> Sequence[RunRequest]:
         index: int = trial.config["run"]["index"]
-        return self._requests[index]
+        return self._jobs[index]
+
+    def _start_next(self, trial: TuneTrial, ended: RunRequest) -> None:
+        job = list(self._job(trial))
+        for request in job[job.index(ended) + 1 :][:1]:
+            event = RunStarted(label=request.label)
+            self._tell(lambda: self._listener.notify(event))
+
+    def _announce(self, request: RunRequest) -> None:
+        if request.run.key not in self._announced:
+            self._announced.add(request.run.key)
+            self._tell(lambda: announce(request, self._listener))
 
     def _tell(self, tell: Any) -> None:
         with self._terminal.loudly(), contextlib.suppress(Exception):

@@ -1,4 +1,8 @@
-"""What runs in Ray's workers: one trainable that executes one run of a wave."""
+"""What runs in Ray's workers: one trainable that executes one job of a wave.
+
+A job is a run, or the runs of one trunk one after the other: each goes on from what the one before
+left of the trunk.
+"""
 
 import os
 import time
@@ -7,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from phasetune.errors import PhasetuneError
+from phasetune.run.allocator import keep_heap
 from phasetune.run.execute import execute
 from phasetune.run.machine import device_for
 from phasetune.run.request import RunRequest, RunState
@@ -27,26 +32,31 @@ TUNES_OWN = frozenset(
 )  # fmt: skip
 
 
-def execute_in_worker(config: Mapping[str, Any], requests: Sequence[RunRequest]) -> None:
-    """The trainable: executes `requests[config["run"]["index"]]`.
+def execute_in_worker(config: Mapping[str, Any], jobs: Sequence[Sequence[RunRequest]]) -> None:
+    """The trainable: executes `jobs[config["run"]["index"]]`, and reports each run's end.
 
     It returns normally whatever the workload does, and also where the runner itself can't go on:
     then the driver is told why and ends. So only the death of the worker is a failure for Tune.
     """
     from ray import tune
 
-    request = requests[config["run"]["index"]]
-    _enter(request)
+    for request in jobs[config["run"]["index"]]:
+        _enter(request)
+        end = _end_of(request)
+        tune.report({**end, KEY: request.run.key})
+        if end[STATE] in (RunState.STOPPED, RunState.REFUSED):
+            return
+
+
+def _end_of(request: RunRequest) -> dict[str, Any]:
     channel = _TuneChannel(request)
     if channel.stop_asked():
-        tune.report({STATE: str(RunState.STOPPED), KEY: request.run.key})
-        return
+        return {STATE: str(RunState.STOPPED)}
     try:
         state = execute(request, channel, device=device_for(_granted_gpus()), has_watchdog=True)
     except PhasetuneError as error:
-        tune.report({STATE: str(RunState.REFUSED), KEY: request.run.key, REASON: str(error)})
-        return
-    tune.report({**_final_metrics(request), STATE: str(state), KEY: request.run.key})
+        return {STATE: str(RunState.REFUSED), REASON: str(error)}
+    return {**_final_metrics(request), STATE: str(state)}
 
 
 def _enter(request: RunRequest) -> None:
@@ -56,6 +66,7 @@ def _enter(request: RunRequest) -> None:
     request.attempt.mkdir(parents=True, exist_ok=True)
     if not _granted_gpus():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        keep_heap()
 
 
 def _granted_gpus() -> int:
@@ -80,6 +91,7 @@ class _TuneChannel:
     """Reports to Tune; is asked to stop by a file, which works wherever the storage is seen."""
 
     def __init__(self, request: RunRequest) -> None:
+        self._key = request.run.key
         self._stop_file = request.stop_file
         self._asked = False
         self._looked_at = 0.0
@@ -95,4 +107,4 @@ class _TuneChannel:
         from ray import tune
 
         kept = None if checkpoint is None else tune.Checkpoint.from_directory(str(checkpoint))
-        tune.report(flat_for_tune(row), checkpoint=kept)
+        tune.report({**flat_for_tune(row), KEY: self._key}, checkpoint=kept)

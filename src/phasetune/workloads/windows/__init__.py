@@ -39,6 +39,7 @@ STAGES = (
         function=f"{__name__}.pretrain:pretrain",
         reads=("unlabeled",),
         exports=ENCODER_FILES,
+        milestone=Pretrain.milestone_of_epochs,
     ),
     Stage(
         name="finetune",

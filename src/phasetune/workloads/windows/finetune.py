@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from phasetune.stage.contract import StageContext
 from phasetune.stage.seeds import derived_seed
-from phasetune.train.determinism import deterministic_torch
-from phasetune.train.fit import Recipe, fit
+from phasetune.train.batches import Batches, batches_of
+from phasetune.train.determinism import torch_switches
+from phasetune.train.fit import fit
 from phasetune.train.losses import balanced_weights, classification_loss
+from phasetune.train.optimizers import make_optimizer, parameter_groups
 from phasetune.train.splits import inner_split, outer_split
+from phasetune.train.task import Batch
 from phasetune.workloads.windows.artifact import load_encoder, save_classifier
 from phasetune.workloads.windows.augment import augmented
 from phasetune.workloads.windows.evaluate import scores_of
@@ -34,18 +37,10 @@ def finetune(ctx: StageContext, params: Finetune) -> dict[str, float]:
     labels = ctx.data.labels_of("train")
     rows, held_out = outer_split(labels, ctx.fold)
     fitted, watched = inner_split(labels, rows, seed=ctx.seed)
-    with deterministic_torch(ctx.deterministic, device=ctx.device):
+    with torch_switches(ctx):
         torch.manual_seed(derived_seed(ctx.seed, "initialisation"))
         task = Classification(ctx, params, torch.from_numpy(fitted), torch.from_numpy(watched))
-        recipe = Recipe(
-            epochs=params.epochs,
-            batch_size=params.batch_size,
-            clip_norm=params.clip_norm,
-            patience=params.patience,
-            min_delta=params.min_delta,
-            patience_from=params.freeze_epochs,
-        )
-        progress = fit(task, ctx, recipe)
+        progress = fit(task, ctx, params, patience_from=params.freeze_epochs)
     if progress is None:
         return {}
     save_classifier(ctx.output, task.model)
@@ -63,6 +58,8 @@ def finetune(ctx: StageContext, params: Finetune) -> dict[str, float]:
 class Classification:
     """The task of telling classes apart: rows to fit, and rows to watch for early stopping."""
 
+    is_splittable = True
+
     def __init__(
         self, ctx: StageContext, params: Finetune, fitted: Tensor, watched: Tensor
     ) -> None:
@@ -76,12 +73,14 @@ class Classification:
             num_classes=num_classes,
             dropout=params.dropout,
         ).to(device)
-        raw = torch.from_numpy(ctx.data.windows_of("train")).to(device)
+        raw = torch.from_numpy(ctx.data.windows_of("train"))
         windows = normalized(raw, self.model.shape.encoder.normalize)
         labels = torch.from_numpy(ctx.data.labels_of("train"))
-        targets = functional.one_hot(labels, num_classes).float().to(device)
-        self._windows, self._targets = windows[fitted.to(device)], targets[fitted.to(device)]
-        self._watched = windows[watched.to(device)], targets[watched.to(device)]
+        targets = functional.one_hot(labels, num_classes).float()
+        self.batches: Batches = batches_of(
+            [windows[fitted], targets[fitted]], device=device
+        )
+        self._watched = windows[watched].to(device), targets[watched].to(device)
         weights = balanced_weights(labels[fitted], num_classes).to(device)
         self._loss = classification_loss(
             params.loss,
@@ -89,8 +88,7 @@ class Classification:
             focal_gamma=params.focal_gamma,
             label_smoothing=params.label_smoothing,
         )
-        self.optimizer: torch.optim.Optimizer = self._optimizer()
-        self.num_rows = len(fitted)
+        self.optimizer: torch.optim.Optimizer = self._optimizer(device)
 
     def begin_epoch(self, epoch: int) -> None:
         """Freeze the encoder's layers that are to be frozen in this epoch, thaw the others."""
@@ -103,11 +101,9 @@ class Classification:
         if not any(parameter.requires_grad for parameter in encoder.parameters()):
             encoder.eval()
 
-    def loss(self, rows: Tensor) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """The loss of augmented windows."""
-        windows, targets = augmented(
-            self._windows.index_select(0, rows), self._targets.index_select(0, rows), self._params
-        )
+        windows, targets = augmented(*batch, self._params)
         return self._loss(self.model(windows), targets)
 
     def validate(self) -> Mapping[str, float]:
@@ -121,15 +117,17 @@ class Classification:
             "val_accuracy": float(is_right.float().mean()),
         }
 
-    def _optimizer(self) -> torch.optim.AdamW:
+    def _optimizer(self, device: torch.device) -> torch.optim.Optimizer:
         """One optimizer for both parts; frozen weights have no gradient, so it leaves them alone,
         and the head's state is kept when the encoder is thawed.
         """
         params, model = self._params, self.model
         factor = params.unfreeze_lr_factor if params.freeze_epochs else 1.0
-        head = [*model.pooling.parameters(), *model.head.parameters()]
-        groups = [
-            {"params": list(model.encoder.parameters()), "lr": params.learning_rate * factor},
-            {"params": head, "lr": params.learning_rate},
-        ]
-        return torch.optim.AdamW(groups, weight_decay=params.weight_decay, fused=True)
+        groups = parameter_groups(
+            [
+                (model.encoder, params.learning_rate * factor),
+                (nn.ModuleList([model.pooling, model.head]), params.learning_rate),
+            ],
+            weight_decay=params.weight_decay,
+        )
+        return make_optimizer(groups, params, device=device)

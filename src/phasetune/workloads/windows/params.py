@@ -1,21 +1,21 @@
-"""The parameters of each stage; the defaults are those of the full-size study."""
+"""The parameters of each stage; the defaults are those of the full-size study.
+
+How a stage trains, from its optimizer to its checkpoints, is in `phasetune.train.settings`.
+"""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from phasetune.stage.contract import Milestone
+from phasetune.train.settings import NotNegative, Positive, Training
+
 MOST_CLASSES = 100  # whose confusion matrix is 10,000 metrics
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
 
 
-class _Parameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Pretrain(_Parameters):
+class Pretrain(Training):
     """Pre-training of the encoder as a masked autoencoder."""
 
     hidden_size: int = Field(default=128, ge=1, le=4096, description="per direction")
@@ -30,14 +30,17 @@ class Pretrain(_Parameters):
     spread_weight: NotNegative = Field(
         default=0.1, description="of relu(1 - mean deviation of the latent over a batch)"
     )
-    epochs: int = Field(default=50, ge=0, description="0 leaves the encoder as it was initialised")
     batch_size: int = Field(default=512, ge=2)
-    learning_rate: Positive = 1e-3
-    weight_decay: NotNegative = 1e-4
-    clip_norm: Positive = 1.0
     val_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
-    patience: int | None = Field(default=10, ge=1, description="epochs; null: never stop early")
-    min_delta: NotNegative = 0.0
+
+    def milestone_of_epochs(self) -> Milestone | None:
+        """Where a pre-training may branch off a longer one."""
+        return self.milestone(cost=self._products_per_step())
+
+    def _products_per_step(self) -> float:
+        """Of the LSTM's matrices for one time step in one direction; channels, few beside the
+        hidden size, are left out."""
+        return 4.0 * self.hidden_size**2 * (1 + 3 * (self.num_layers - 1))
 
     def num_places(self, time: int) -> int:
         """How many places of a window a mask chooses from: time steps, or patches."""
@@ -48,7 +51,7 @@ class Pretrain(_Parameters):
         return max(1, round(self.num_places(time) * self.mask_ratio))
 
 
-class Finetune(_Parameters):
+class Finetune(Training):
     """Fine-tuning of a classifier on top of the encoder."""
 
     num_heads: int = Field(default=8, ge=1, description="of the attention pooling")
@@ -64,15 +67,12 @@ class Finetune(_Parameters):
     cutmix_alpha: Positive = 1.0
     cutmix_probability: Share = 0.25
     epochs: int = Field(default=50, ge=1)
+    batch_size: int = Field(default=512, ge=2)
     freeze_epochs: int = Field(default=10, ge=0, description="first epochs with a frozen encoder")
     freeze_layers: int = Field(default=0, ge=0, description="lowest layers that stay frozen")
     unfreeze_lr_factor: Positive = Field(
         default=0.5, description="of learning_rate, for an encoder that was frozen"
     )
-    batch_size: int = Field(default=512, ge=2)
-    learning_rate: Positive = 1e-3
-    weight_decay: NotNegative = 1e-4
-    clip_norm: Positive = 1.0
     loss: Literal["cross_entropy", "focal"] = "focal"
     focal_gamma: NotNegative = 2.0
     class_weights: Literal["balanced", "none"] = "none"
@@ -80,8 +80,9 @@ class Finetune(_Parameters):
     patience: int | None = Field(
         default=20, ge=1, description="epochs, from the end of freezing on; null: never stop early"
     )
-    min_delta: NotNegative = 0.0
 
 
-class Test(_Parameters):
+class Test(BaseModel):
     """Testing has no parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

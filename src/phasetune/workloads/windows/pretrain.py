@@ -15,8 +15,11 @@ from torch.nn import functional
 from phasetune.errors import StageError
 from phasetune.stage.contract import StageContext
 from phasetune.stage.seeds import derived_seed
-from phasetune.train.determinism import deterministic_torch
-from phasetune.train.fit import Recipe, fit
+from phasetune.train.batches import Batches, batches_of
+from phasetune.train.determinism import torch_switches
+from phasetune.train.fit import fit
+from phasetune.train.optimizers import make_optimizer, parameter_groups
+from phasetune.train.task import Batch
 from phasetune.workloads.windows.artifact import save_encoder
 from phasetune.workloads.windows.masking import drawn_mask
 from phasetune.workloads.windows.model import Encoder, EncoderShape, normalized
@@ -35,17 +38,10 @@ def pretrain(ctx: StageContext, params: Pretrain) -> dict[str, float]:
     Raises:
         StageError: the data is not what it must be, or a loss is not finite.
     """
-    with deterministic_torch(ctx.deterministic, device=ctx.device):
+    with torch_switches(ctx):
         torch.manual_seed(derived_seed(ctx.seed, "initialisation"))
         task = Reconstruction(ctx, params)
-        recipe = Recipe(
-            epochs=params.epochs,
-            batch_size=params.batch_size,
-            clip_norm=params.clip_norm,
-            patience=params.patience,
-            min_delta=params.min_delta,
-        )
-        progress = fit(task, ctx, recipe)
+        progress = fit(task, ctx, params)
     if progress is None:
         return {}
     save_encoder(ctx.output, task.model.encoder)
@@ -82,14 +78,18 @@ class Autoencoder(nn.Module):
 class Reconstruction:
     """The task of filling in: unlabelled windows, a tenth of them to validate on."""
 
+    is_splittable = False
+    """The spread term looks at a batch as a whole."""
+
     def __init__(self, ctx: StageContext, params: Pretrain) -> None:
         device = torch.device(ctx.device)
-        raw = torch.from_numpy(ctx.data.windows_of("unlabeled")).to(device)
+        raw = torch.from_numpy(ctx.data.windows_of("unlabeled"))
         windows = normalized(raw, params.normalize)
         train, held_out = _split(
             len(windows), params.val_fraction, ctx.seed, sources=ctx.data.sources
         )
-        self._train, self._held_out = windows[train.to(device)], windows[held_out.to(device)]
+        self.batches: Batches = batches_of([windows[train]], device=device)
+        self._held_out = windows[held_out].to(device)
         self._params = params
         shape = EncoderShape(
             channels=windows.shape[2],
@@ -99,23 +99,20 @@ class Reconstruction:
             normalize=params.normalize,
         )
         self.model: Autoencoder = Autoencoder(shape).to(device)
-        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=params.learning_rate,
-            weight_decay=params.weight_decay,
-            fused=True,
+        groups = parameter_groups(
+            [(self.model, params.learning_rate)], weight_decay=params.weight_decay
         )
-        self.num_rows = len(self._train)
+        self.optimizer: torch.optim.Optimizer = make_optimizer(groups, params, device=device)
         self._held_out_masks = self._fixed_masks(ctx.seed)
 
     def begin_epoch(self, _: int) -> None:
         """Nothing changes from one epoch to the next."""
         self.model.train()
 
-    def loss(self, rows: Tensor) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Squared error of what was hidden, plus the spread term."""
-        windows = self._train.index_select(0, rows)
-        mask = drawn_mask(self._params, len(rows), windows.shape[1], windows.device)
+        (windows,) = batch
+        mask = drawn_mask(self._params, len(windows), windows.shape[1], windows.device)
         return self._loss(windows, mask)
 
     def validate(self) -> Mapping[str, float]:

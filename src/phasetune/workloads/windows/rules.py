@@ -28,6 +28,12 @@ def problems(pretrain: Pretrain, finetune: Finetune, data: Data) -> Iterable[str
             "finetune.mixup_probability + finetune.cutmix_probability must be at most 1, but is "
             f"{mixed:g}; a window is mixed in one way"
         )
+    for stage, training in (("pretrain", pretrain), ("finetune", finetune)):
+        if training.gradient_checkpointing:
+            yield (
+                f"{stage}.gradient_checkpointing must be false: an LSTM's layers are one operation "
+                "with nothing to leave out; use a smaller batch_size with accumulate"
+            )
     yield from _mask_problems(pretrain, data)
 
 

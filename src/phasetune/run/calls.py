@@ -1,0 +1,120 @@
+"""The calls of a stage's function that one run takes: one, or first its trunk and then itself.
+
+A call goes on from what is furthest: the newest checkpoint that an interrupted call of the same
+kind left, or the newest stored trunk. Checkpoints of a trunk are sealed with its id and not with
+its step, so that they serve whatever branch point comes next.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from phasetune.errors import StoreError
+from phasetune.plan.trial import TrunkPoint
+from phasetune.run.checkpoints import SealedCheckpoint, newest_checkpoint
+from phasetune.run.request import RunRequest
+from phasetune.stage.contract import Trunk
+from phasetune.store.artifacts import Artifact, ArtifactStore
+from phasetune.store.trunks import newest_trunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call: the key of what it leaves, that of its checkpoints, and where it begins.
+
+    `inherited_seconds` is what the stored trunk took that the run goes on from.
+    """
+
+    key: str
+    seal: str
+    trunk: Trunk | None
+    begins: Artifact | None
+    resumes: SealedCheckpoint | None
+    inherited_seconds: float
+    is_last: bool
+    notes: tuple[str, ...] = ()
+
+
+def first_call(request: RunRequest, store: ArtifactStore, environment: Mapping[str, Any]) -> Call:
+    """What comes first: the trunk up to the branch point, or the run itself."""
+    run, point = request.run, request.run.trunk
+    own, notes = _checkpoint(request, run.key, environment)
+    if point is None:
+        return Call(
+            key=run.key,
+            seal=run.key,
+            trunk=None,
+            begins=None,
+            resumes=own,
+            inherited_seconds=0.0,
+            is_last=True,
+            notes=notes,
+        )
+    found = newest_trunk(
+        store, run.stage, point.id, most_step=point.step, environment=environment
+    )
+    if found is not None and found[0] == point.step:
+        return _branch(request, found[1], own, inherited=found[1].duration_seconds, notes=notes)
+    return _trunk(request, point, found, environment)
+
+
+def second_call(request: RunRequest, store: ArtifactStore, *, before: Call) -> Call:
+    """The run itself, after its trunk was made.
+
+    Raises:
+        StoreError: the trunk is not there.
+    """
+    trunk = store.get(request.run.stage, before.key)
+    if trunk is None:
+        raise StoreError(f"the trunk {request.run.stage}/{before.key} is not there; run again")
+    resumes, notes = _checkpoint(request, request.run.key, trunk.environment)
+    return _branch(request, trunk, resumes, inherited=before.inherited_seconds, notes=notes)
+
+
+def _trunk(
+    request: RunRequest,
+    point: TrunkPoint,
+    found: tuple[int, Artifact] | None,
+    environment: Mapping[str, Any],
+) -> Call:
+    step, stored = (0, None) if found is None else found
+    resumes, notes = _checkpoint(request, point.id, environment, most_step=point.step)
+    if resumes is not None and resumes.step <= step:
+        resumes = None
+    return Call(
+        key=point.key,
+        seal=point.id,
+        trunk=Trunk(begins=None if stored is None else stored.files, until=point.step),
+        begins=stored,
+        resumes=resumes,
+        inherited_seconds=0.0 if stored is None else stored.duration_seconds,
+        is_last=False,
+        notes=notes,
+    )
+
+
+def _branch(
+    request: RunRequest,
+    trunk: Artifact,
+    resumes: SealedCheckpoint | None,
+    *,
+    inherited: float,
+    notes: tuple[str, ...],
+) -> Call:
+    return Call(
+        key=request.run.key,
+        seal=request.run.key,
+        trunk=Trunk(begins=trunk.files),
+        begins=trunk,
+        resumes=resumes,
+        inherited_seconds=inherited,
+        is_last=True,
+        notes=notes,
+    )
+
+
+def _checkpoint(
+    request: RunRequest, seal: str, environment: Mapping[str, Any], *, most_step: int | None = None
+) -> tuple[SealedCheckpoint | None, tuple[str, ...]]:
+    folders = request.study_paths.checkpoints(request.run.stage, request.run.family)
+    return newest_checkpoint(folders, key=seal, environment=environment, most_step=most_step)

@@ -1,0 +1,67 @@
+"""Records of runs that failed: one line that becomes part of the report, and the whole traceback.
+
+A trunk that failed is recorded under its own key too: whichever run branches off at that step or
+later would fail in the same way, and does so at once.
+"""
+
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from phasetune.run.context import RunContext
+from phasetune.run.request import RunRequest
+from phasetune.store.failures import Failure, FailureStore
+
+
+def record_failure(
+    request: RunRequest,
+    context: RunContext,
+    error: BaseException,
+    memory: dict[str, float],
+    *,
+    is_trunk: bool,
+) -> None:
+    """Record that a run failed, and under the trunk's key where it was on its trunk."""
+    run, failures = request.run, FailureStore(request.paths.store)
+    failure = Failure(
+        stage=run.stage, key=run.key, cause="error", message=_message(error, request, context)
+    )
+    spent = {"seconds": round(context.elapsed_seconds, 3), **memory}
+    told = ", ".join(f"{name} {value:g}" for name, value in spent.items())
+    trace = "".join(traceback.format_exception(error)) + f"\nuntil then: {told}\n"
+    failures.put(failure, trace)
+    if is_trunk and run.trunk is not None:
+        failures.put(replace(failure, key=run.trunk.key), trace)
+
+
+def failed_trunk(request: RunRequest) -> bool:
+    """Whether the run's trunk failed before; then that is recorded as the run's own failure."""
+    run, failures = request.run, FailureStore(request.paths.store)
+    if run.trunk is None:
+        return False
+    failure = failures.of_trunk(run.stage, run.trunk.id, most_step=run.trunk.step)
+    if failure is None:
+        return False
+    trace = _text(failures.traceback(run.stage, failure.key))
+    failures.put(replace(failure, key=run.key), trace)
+    return True
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return "its traceback is gone\n"
+
+
+def _message(error: BaseException, request: RunRequest, context: RunContext) -> str:
+    """One line, the same wherever and whenever the run failed: it becomes part of the report."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception as broken:  # a workload's own exception may not even print
+        text = f"(its message can't be shown: {type(broken).__name__})"
+    places = {context.output: "<output>", context.parent: "<parent>", request.results: "<results>"}
+    for path, name in places.items():
+        text = text if path is None else text.replace(str(path), name)
+    shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return shown[:500].encode(errors="backslashreplace").decode()

@@ -1,0 +1,221 @@
+"""What is done about the disk while a study runs.
+
+Before a wave its plan is kept, so that what it computes is referred to from the start. After it the
+resume checkpoints of runs that are done go. Where the study has a budget, or the disk is nearly
+full, more goes, before a wave and after each run, as `budget` says; where that is not enough, no
+further wave starts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from phasetune.errors import StoreError
+from phasetune.run.budget import counted, is_scarce, needed_bytes, protected_paths, to_remove
+from phasetune.run.events import Listener, Noticed
+from phasetune.run.request import RunRequest
+from phasetune.store.artifacts import CHECKPOINTS, MANIFEST, ArtifactStore
+from phasetune.store.documents import write_document
+from phasetune.store.durable import remove
+from phasetune.store.inventory import CheckpointKind, CheckpointRow, study_checkpoints
+from phasetune.store.lock import InUse
+from phasetune.store.paths import ResultsPaths
+from phasetune.store.references import Reference, all_references, phase_references
+from phasetune.store.resume import DoneRuns, resume_checkpoints, verifies
+from phasetune.store.space import GIB, DiskSpace, disk_free, size_bytes, size_text
+from phasetune.study.schema import Study
+
+_MOST_NAMED = 5
+
+
+class Upkeep:
+    """Keeps a study within its budget and its disk; `in_flight` runs at most are executed at once.
+
+    A file that vanished meanwhile is none of its business: it never fails because of one.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        paths: ResultsPaths,
+        *,
+        lock: InUse,
+        listener: Listener,
+        in_flight: int,
+        space: Callable[[Path], DiskSpace] = disk_free,
+    ) -> None:
+        self._study = study
+        self._paths = paths
+        self._study_paths = paths.study(study.name)
+        self._lock = lock
+        self._listener = listener
+        self._in_flight = in_flight
+        self._space = space
+        self._store = ArtifactStore(paths.store)
+        self._told: set[str] = set()
+        self._room_bytes = 0
+        self._plan: tuple[Path, Mapping[str, Any]] | None = None
+        self._attempt: Path | None = None
+
+    def plan(self, path: Path, record: Mapping[str, Any]) -> None:
+        """Keep this plan where a run of it is executed."""
+        self._plan = (path, record)
+
+    def before_wave(self, wave: Sequence[RunRequest]) -> None:
+        """Keep the plan, and make room.
+
+        Raises:
+            StoreError: there is too little room on the disk; or somebody deletes at this moment.
+        """
+        self._lock.hold()
+        if self._plan is not None:
+            write_document(*self._plan)
+        self._make_room()
+        if self._is_scarce():
+            self._refuse_without_room(len(wave))
+        self._attempt = wave[0].attempt
+
+    def after_run(self, request: RunRequest) -> None:
+        """Make room where what a run left may have filled it."""
+        scarce = self._is_scarce()
+        if not scarce and self._budget_bytes is None:
+            return
+        left = self._bytes_of(request)
+        self._room_bytes -= left
+        if left and (scarce or self._room_bytes < 0):
+            self._make_room()
+
+    def after_wave(self) -> None:
+        """Remove the resume checkpoints of runs that are done."""
+        self._attempt = None
+        with suppress(StoreError):
+            found = resume_checkpoints(self._study_paths)
+            done = DoneRuns(self._store, self._references() if found else ())
+            self._remove([checkpoint.path for checkpoint in found if done.has(checkpoint)])
+
+    @property
+    def _budget_bytes(self) -> int | None:
+        gib = self._study.max_checkpoint_gib
+        return None if gib is None else int(gib * GIB)
+
+    def _is_scarce(self) -> bool:
+        return is_scarce(self._space(self._paths.root))
+
+    def _make_room(self) -> None:
+        scarce, budget = self._is_scarce(), self._budget_bytes
+        if not scarce and budget is None:
+            return
+        try:
+            left = self._prune(0 if scarce else budget or 0)
+        except StoreError as error:
+            self._tell(f"warning: no checkpoint is removed to make room: {error}")
+            return
+        if scarce:
+            self._tell_scarce()
+        if budget is not None:
+            self._room_bytes = budget - left
+            self._tell_too_small(budget, left)
+
+    def _prune(self, max_bytes: int) -> int:
+        """Remove what goes; returns how many bytes stay."""
+        rows = [row for row in counted(self._rows()) if not self._goes_after_wave(row)]
+        protected = protected_paths(rows, study=self._study.name)
+        chosen = to_remove(rows, max_bytes=max_bytes, protected=protected)
+        going = [row for row in chosen if _is_spare(row, rows)]
+        self._remove([row.path for row in going])
+        return sum(row.size_bytes for row in rows) - sum(row.size_bytes for row in going)
+
+    def _goes_after_wave(self, row: CheckpointRow) -> bool:
+        """Tune must find what it knows of until its wave is over, also of runs that are done."""
+        return row.is_done and self._attempt in row.path.parents
+
+    def _references(self) -> list[Reference]:
+        return phase_references(self._study_paths, [phase.name for phase in self._study.phases])
+
+    def _rows(self) -> list[CheckpointRow]:
+        """The study's checkpoints; each names every study that refers to it."""
+        own, name = self._references(), self._study.name
+        shared = {identity for used in own for identity in (used.key, used.trunk)} - {None}
+        others = [
+            used
+            for used in all_references(self._paths)
+            if used.study != name and shared & {used.key, used.trunk}
+        ]
+        rows = study_checkpoints(self._paths, [self._study_paths], [*own, *others])
+        return [row for row in rows if name in row.studies]
+
+    def _bytes_of(self, request: RunRequest) -> int:
+        run = request.run
+        trunk = [] if run.trunk is None else [self._store.folder(run.stage, run.trunk.key)]
+        kept = self._store.folder(run.stage, run.key) / CHECKPOINTS
+        resumes = request.folder.glob("checkpoint_*")
+        return sum(size_bytes(path) for path in (*resumes, kept, *trunk))
+
+    def _remove(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            with suppress(OSError):
+                remove(path)
+
+    def _refuse_without_room(self, num_runs: int) -> None:
+        space, in_flight = self._space(self._paths.root), min(num_runs, self._in_flight)
+        need = needed_bytes(self._sizes(), in_flight=in_flight)
+        if space.free >= need:
+            return
+        root = self._paths.root
+        usage = (
+            f"the disk that holds {root} has {size_text(space.free)} of {size_text(space.total)} "
+            f"free, but the next wave of runs needs about {size_text(need)}; checkpoints that "
+            "nothing needs were removed"
+        )
+        way_out = (
+            f"see what is kept and why with `phasetune checkpoints {root}`, remove what no study "
+            f"refers to with `phasetune gc {root}`, then run again"
+        )
+        raise StoreError([usage, f"the largest artifacts: {self._largest()}", way_out])
+
+    def _sizes(self) -> list[int]:
+        """What each artifact and each resume checkpoint of the study takes."""
+        folders = {self._store.folder(used.stage, used.key) for used in self._references()}
+        resumes = [checkpoint.size_bytes for checkpoint in resume_checkpoints(self._study_paths)]
+        return [*resumes, *(size_bytes(folder) for folder in folders)]
+
+    def _largest(self) -> str:
+        """The largest artifacts of all studies, with their sizes."""
+        folders = [path.parent for path in self._store.root.glob(f"*/*/{MANIFEST}")]
+        found = [(size_bytes(folder), folder) for folder in folders]
+        named = sorted(found, key=lambda entry: (-entry[0], entry[1]))[:_MOST_NAMED]
+        return ", ".join(f"{path} ({size_text(size)})" for size, path in named) or "none yet"
+
+    def _tell_scarce(self) -> None:
+        self._tell(
+            f"warning: less than 10% of the disk that holds {self._paths.root} is free; "
+            "checkpoints that nothing needs are removed"
+        )
+
+    def _tell_too_small(self, budget: int, left: int) -> None:
+        if left <= budget:
+            return
+        self._tell(
+            f"warning: max_checkpoint_gib allows {size_text(budget)}, but what must stay takes "
+            f"{size_text(left)}: what unfinished runs go on from, what winners came from, and what "
+            "other studies refer to; allow more",
+            once="max_checkpoint_gib",
+        )
+
+    def _tell(self, message: str, *, once: str | None = None) -> None:
+        if (once or message) not in self._told:
+            self._told.add(once or message)
+            self._listener.notify(Noticed(message=message))
+
+
+def _is_spare(row: CheckpointRow, rows: Sequence[CheckpointRow]) -> bool:
+    """Whether a run does without a checkpoint: it is done, or a newer one of it verifies.
+
+    A kill in the middle of copying may have left a newest one that only looks whole.
+    """
+    if row.kind is not CheckpointKind.RESUME or row.is_done:
+        return True
+    of_run = (row.stage, row.key)
+    newest = [other for other in rows if other.is_needed and (other.stage, other.key) == of_run]
+    return all(verifies(other.path) for other in newest)

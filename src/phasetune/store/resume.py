@@ -1,0 +1,104 @@
+"""What attempts left of runs to go on from: resume checkpoints, read by their seals.
+
+A seal names the run, or the trunk, that a checkpoint is of. Listing trusts it: the files are hashed
+by whoever goes on from a checkpoint, or deletes what would be the next best.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.digests import file_digest
+from phasetune.store.documents import numbers
+from phasetune.store.paths import SEAL, StudyPaths
+from phasetune.store.references import Reference
+from phasetune.store.space import size_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeCheckpoint:
+    """A checkpoint of an attempt: `key` of its run or trunk, None where it has no seal.
+
+    Only one of the same `environment` serves to go on from.
+    """
+
+    path: Path
+    stage: str
+    key: str | None
+    environment: str
+    step: int
+    metrics: Mapping[str, float]
+    size_bytes: int
+
+
+def resume_checkpoints(paths: StudyPaths) -> list[ResumeCheckpoint]:
+    """Every resume checkpoint of a study, by path."""
+    return [_read(path) for path in paths.all_checkpoints()]
+
+
+def _read(path: Path) -> ResumeCheckpoint:
+    stage, size = path.parent.name.rpartition("-")[0], size_bytes(path)
+    try:
+        seal = json.loads((path / SEAL).read_bytes())
+        return ResumeCheckpoint(
+            path=path,
+            stage=stage,
+            key=str(seal["key"]),
+            environment=json.dumps(seal["environment"], sort_keys=True),
+            step=int(seal["step"]),
+            metrics=_last_metrics(seal["history"]),
+            size_bytes=size,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ResumeCheckpoint(
+            path=path, stage=stage, key=None, environment="", step=0, metrics={}, size_bytes=size
+        )
+
+
+def _last_metrics(history: list[dict[str, Any]]) -> dict[str, float]:
+    last = numbers(history[-1]) if history else {}
+    return {name: value for name, value in last.items() if name != "step"}
+
+
+def verifies(path: Path) -> bool:
+    """Whether every file of a checkpoint is as its seal says; hashes them."""
+    try:
+        files = json.loads((path / SEAL).read_bytes())["files"]
+        return all(file_digest(path / name) == expected for name, expected in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+
+
+def newest_of_each(found: Iterable[ResumeCheckpoint]) -> set[Path]:
+    """Per run and environment class the one that an interrupted run goes on from."""
+    newest: dict[tuple[str, str | None, str], ResumeCheckpoint] = {}
+    for checkpoint in sorted(found, key=lambda entry: (-entry.step, str(entry.path))):
+        if checkpoint.key is not None:
+            of = (checkpoint.stage, checkpoint.key, checkpoint.environment)
+            newest.setdefault(of, checkpoint)
+    return {checkpoint.path for checkpoint in newest.values()}
+
+
+class DoneRuns:
+    """Which resume checkpoints are of no use any more: those of runs that are published.
+
+    One of a trunk is, when every run of the study that branches off it is published.
+    """
+
+    def __init__(self, store: ArtifactStore, references: Iterable[Reference]) -> None:
+        self._store = store
+        self._branches: dict[tuple[str, str], set[str]] = {}
+        for found in references:
+            if found.trunk is not None:
+                self._branches.setdefault((found.stage, found.trunk), set()).add(found.key)
+
+    def has(self, checkpoint: ResumeCheckpoint) -> bool:
+        """Whether the run, or the runs of the trunk, that a checkpoint is of are done."""
+        if checkpoint.key is None:
+            return False
+        branches = self._branches.get((checkpoint.stage, checkpoint.key))
+        keys = [checkpoint.key] if branches is None else branches
+        return all(self._store.has(checkpoint.stage, key) for key in keys)

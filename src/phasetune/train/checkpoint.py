@@ -1,0 +1,166 @@
+"""The state of training on disk: `state.pt`, and beside it `meta.json`, which says what it is.
+
+The state loads without unpickling code, and only after its digest was compared with the one in
+`meta.json`. Kept checkpoints are folders named for people, such as `epoch010_val_loss0.3456`; the
+moment of saving is in `meta.json`, since names must not depend on the clock.
+"""
+
+import hashlib
+import math
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from phasetune.errors import StoreError
+from phasetune.store.documents import document_text, read_document, write_document
+from phasetune.store.durable import discard, replacing
+from phasetune.store.kept import META, STATE, KeptCheckpoint, kept_checkpoints
+from phasetune.store.provenance import git_state, software
+
+SCHEMA = 1
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedCheckpoint:
+    """A state that verified, and what `meta.json` says of it."""
+
+    state: dict[str, Any]
+    meta: Mapping[str, Any]
+
+
+def checkpoint_name(epoch: int, metric: str, value: float | None) -> str:
+    """Such as `epoch010_val_loss0.3456`; without the metric where there is no number."""
+    if value is None or not math.isfinite(value):
+        return f"epoch{epoch:03d}"
+    return f"epoch{epoch:03d}_{_UNSAFE.sub('_', metric)}{value:.4f}"
+
+
+def save_checkpoint(
+    folder: Path,
+    state: Mapping[str, Any],
+    *,
+    epoch: int,
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, Any],
+    watch: str = "val_loss",
+) -> Path:
+    """Save a checkpoint below a folder, whole or not at all; one of the same name is replaced.
+
+    Returns:
+        Its folder, named by its epoch and its metric `watch`.
+
+    Raises:
+        StoreError: the disk is full or the folder can't be written.
+    """
+    target = folder / checkpoint_name(epoch, watch, metrics.get(watch))
+    if target.exists():
+        discard(target)
+    with replacing(target) as draft:
+        draft.mkdir()
+        write_state(draft, state, epoch=epoch, metrics=metrics, parameters=parameters)
+    return target
+
+
+def write_state(
+    folder: Path,
+    state: Mapping[str, Any],
+    *,
+    epoch: int,
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, Any],
+) -> None:
+    """Write a state and its `meta.json` straight into a folder."""
+    path = folder / STATE
+    torch.save(dict(state), path)
+    meta = {
+        "schema": SCHEMA,
+        "epoch": epoch,
+        "metrics": dict(metrics),
+        "parameters": dict(parameters),
+        "git": _git(),
+        "versions": software(),
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "size": path.stat().st_size,
+        "sha256": _sha256(path),
+    }
+    (folder / META).write_text(document_text(meta))
+
+
+def tell_why_kept(checkpoint: Path, reasons: tuple[str, ...]) -> None:
+    """Write into `meta.json` why a checkpoint is kept, for those who list them."""
+    meta = read_document(checkpoint / META) or {}
+    write_document(checkpoint / META, {**meta, "kept_as": list(reasons)})
+
+
+def read_state(folder: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
+    """The state in a folder.
+
+    Raises:
+        StoreError: as for `load_checkpoint`.
+    """
+    return load_checkpoint(folder, map_location=map_location).state
+
+
+def load_checkpoint(folder: Path, *, map_location: Any = "cpu") -> LoadedCheckpoint:
+    """Load a checkpoint whose state is what was saved.
+
+    Raises:
+        StoreError: it is not there, is damaged, or is no state that loads without running code.
+    """
+    meta = read_document(folder / META)
+    if meta is None or meta.get("schema") != SCHEMA:
+        schema = None if meta is None else meta.get("schema")
+        raise StoreError(f"{folder / META} must be of schema {SCHEMA}, but is of {schema}")
+    path = folder / STATE
+    try:
+        found = _sha256(path)
+        if found != meta.get("sha256"):
+            raise StoreError(f"{path} is not what was saved: its digest is {found}")
+        state = torch.load(path, map_location=map_location, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise StoreError(f"{path} can't be loaded: {_first_line(error)}") from error
+    if not isinstance(state, dict):
+        raise StoreError(f"{path} must hold a mapping, but holds a {type(state).__name__}")
+    return LoadedCheckpoint(state=state, meta=meta)
+
+
+def checkpoints_in(folder: Path) -> list[KeptCheckpoint]:
+    """The checkpoints below a folder, by epoch."""
+    return kept_checkpoints(folder)
+
+
+def newest_checkpoint(folder: Path, *, map_location: Any = "cpu") -> LoadedCheckpoint | None:
+    """The newest checkpoint below a folder that is valid; None where there is none.
+
+    A newer one that is damaged is passed over with a warning that names it.
+    """
+    for checkpoint in reversed(checkpoints_in(folder)):
+        try:
+            return load_checkpoint(checkpoint.path, map_location=map_location)
+        except StoreError as error:
+            warnings.warn(f"{error}; an earlier checkpoint is looked for", stacklevel=2)
+    return None
+
+
+@cache
+def _git() -> dict[str, Any] | None:
+    """Of the working directory as the process first saved; asked once, since it takes a moment."""
+    return git_state(Path.cwd())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
