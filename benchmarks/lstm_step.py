@@ -2,19 +2,26 @@
 
 The reference draws its masks window by window in Python, encodes the batch a second time for its
 spread term, and reads the loss from the device at every step. Both sides are given equal weights,
-windows and sizes; first it is checked that with equal masks they compute the same loss.
+windows and sizes; first it is checked that with equal masks they compute the same loss. On a CPU in
+fp32 with one thread, by its own time; on a GPU, where there is one, in fp32 and bf16, by the clock.
 
-    python benchmarks/lstm_step.py [STEPS]
+    python benchmarks/lstm_step.py [PAIRS]
 """
 
-import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+    computed,
+    in_turn,
+    milliseconds,
+    ratios,
+    timed,
+    verdict,
+)
 from phasetune.train.precision import Precision
 from phasetune.workloads.windows.masking import drawn_mask
 from phasetune.workloads.windows.model import EncoderShape
@@ -22,11 +29,13 @@ from phasetune.workloads.windows.params import Pretrain
 from phasetune.workloads.windows.pretrain import Autoencoder, lack_of_spread, masked_error
 
 TIME, CHANNELS = 105, 4
-SIZES = ((64, 128), (128, 128), (128, 512))  # hidden size, batch
+SIZES = ((64, 1, 128), (128, 2, 512))  # hidden size, layers, batch; the last one has the goal
+GOALS = {"cpu": 1.8, "cuda": 4.0}
 PARAMS = Pretrain()
+Step = Callable[[], None]
 
 
-def reference_mask(count: int) -> Tensor:
+def reference_mask(count: int, device: torch.device) -> Tensor:
     """Patches hidden window by window, as a loop over the batch."""
     mask = torch.zeros(count, TIME, dtype=torch.bool)
     patches = -(-TIME // PARAMS.patch_size)
@@ -34,7 +43,7 @@ def reference_mask(count: int) -> Tensor:
         for patch in torch.randperm(patches)[: max(1, round(patches * PARAMS.mask_ratio))]:
             begin = int(patch) * PARAMS.patch_size
             mask[i, begin : begin + PARAMS.patch_size] = True
-    return mask
+    return mask.to(device)
 
 
 def reference_loss(model: Autoencoder, windows: Tensor, mask: Tensor) -> Tensor:
@@ -49,81 +58,81 @@ def our_loss(model: Autoencoder, windows: Tensor, mask: Tensor) -> Tensor:
     return masked_error(filled, windows, mask) + PARAMS.spread_weight * lack_of_spread(latent)
 
 
-def reference_step(model: Autoencoder, windows: Tensor) -> Callable[[], None]:
+def reference_step(model: Autoencoder, windows: Tensor, precision: str = "fp32") -> Step:
     optimizer = torch.optim.AdamW(model.parameters(), lr=PARAMS.learning_rate)
+    policy = Precision(windows.device, precision)
 
     def step() -> None:
         optimizer.zero_grad()
-        loss = reference_loss(model, windows, reference_mask(len(windows)))
+        with policy.autocast():
+            loss = reference_loss(model, windows, reference_mask(len(windows), windows.device))
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), PARAMS.clip_norm)
+        nn.utils.clip_grad_norm_(model.parameters(), PARAMS.clip_norm or 1.0)
         optimizer.step()
         loss.item()
 
     return step
 
 
-def our_step(model: Autoencoder, windows: Tensor) -> Callable[[], None]:
+def our_step(model: Autoencoder, windows: Tensor, precision: str = "fp32") -> Step:
     optimizer = torch.optim.AdamW(model.parameters(), lr=PARAMS.learning_rate, fused=True)
-    precision = Precision(windows.device, "fp32")
-    total = torch.zeros((), dtype=torch.float64)
+    policy = Precision(windows.device, precision)
+    total = torch.zeros((), dtype=torch.float64, device=windows.device)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
         mask = drawn_mask(PARAMS, len(windows), TIME, windows.device)
-        loss = our_loss(model, windows, mask)
-        precision.step(loss, optimizer, model, clip_norm=PARAMS.clip_norm)
+        with policy.autocast():
+            loss = our_loss(model, windows, mask)
+        policy.backward(loss)
+        norm = policy.gradient_norm(optimizer)
+        policy.step(optimizer, norm, clip_norm=PARAMS.clip_norm)
         total.add_(loss.detach())
 
     return step
 
 
-def new_model(hidden: int) -> Autoencoder:
+def new_model(hidden: int, num_layers: int = 1) -> Autoencoder:
     torch.manual_seed(0)
     shape = EncoderShape(
-        channels=CHANNELS, hidden_size=hidden, num_layers=1, dropout=0.0, normalize="window"
-    )
+        channels=CHANNELS, hidden_size=hidden, num_layers=num_layers, dropout=0.0,
+        normalize="window",
+    )  # fmt: skip
     return Autoencoder(shape).train()
 
 
-def seconds(step: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    step()
-    return time.perf_counter() - began
-
-
-def compare(hidden: int, batch: int, steps: int) -> str:
+def compare(size: tuple[int, int, int], device: str, precision: str, pairs: int) -> str:
+    hidden, layers, batch = size
     torch.manual_seed(1)
-    windows = torch.randn(batch, TIME, CHANNELS)
-    mask = reference_mask(batch)
-    reference, ours = new_model(hidden), new_model(hidden)
+    windows = torch.randn(batch, TIME, CHANNELS).to(device)
+    mask = reference_mask(batch, windows.device)
+    reference, ours = (new_model(hidden, layers).to(device) for _ in range(2))
     torch.testing.assert_close(
         reference_loss(reference, windows, mask), our_loss(ours, windows, mask)
     )
-    sides = {
-        "reference": reference_step(reference, windows),
-        "ours": our_step(ours, windows),
+    steps = {
+        "reference": reference_step(reference, windows, precision),
+        "ours": our_step(ours, windows, precision),
     }
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for name in sides:
-        sides[name]()  # the first step of each warms up
-    for i in range(steps):
-        for name in list(sides) if i % 2 else reversed(list(sides)):
-            times[name].append(seconds(sides[name]) * 1000)
-    ratios = [a / b for a, b in zip(times["reference"], times["ours"], strict=True)]
-    shown = ", ".join(f"{name} {spread(found)} ms" for name, found in times.items())
-    return f"hidden {hidden}, batch {batch}: {shown}; ratio {spread(ratios)}"
+    clock = timed if device == "cuda" else computed
+    sides = {name: lambda step=step: clock(step) for name, step in steps.items()}
+    in_turn(sides, pairs=1)  # the first step of each warms up
+    found = in_turn(sides, pairs=pairs)
+    shown = ", ".join(f"{name} {milliseconds(times)}" for name, times in found.items())
+    result = verdict(ratios(found["reference"], found["ours"]), goal=GOALS[device])
+    what = f"{device} {precision}, hidden {hidden}, layers {layers}, batch {batch}"
+    return f"{what}: {shown}; {result}"
 
 
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
-
-
-def main(steps: int) -> None:
+def main(pairs: int) -> None:
     torch.set_num_threads(1)
-    for hidden, batch in SIZES:
-        print(compare(hidden, batch, steps), flush=True)
+    places = [("cpu", "fp32")]
+    if torch.cuda.is_available():
+        places += [("cuda", "fp32"), ("cuda", "bf16")]
+    for device, precision in places:
+        for size in SIZES:
+            print(compare(size, device, precision, pairs), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 11)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 7)

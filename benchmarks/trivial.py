@@ -7,6 +7,7 @@ from phasetune import Stage, StageContext
 
 class Nothing(BaseModel):
     number: int = 0
+    other: int = 0
 
 
 class Data(BaseModel):
@@ -18,4 +19,4 @@ STAGES = (Stage(name="nothing", params=Nothing, function="trivial:nothing", read
 
 
 def nothing(_ctx: StageContext, params: Nothing) -> dict[str, float]:
-    return {"score": float(params.number)}
+    return {"score": float(1000 * params.other + params.number)}

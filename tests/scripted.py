@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from phasetune import Stage, StageContext
 
-Fault = Literal["none", "raise", "nan", "text", "missing", "exit", "kill", "hang"]
+Fault = Literal["none", "raise", "nan", "text", "missing", "exit", "kill", "hang", "inexact"]
 
 
 class Script(BaseModel):
@@ -78,6 +78,8 @@ def follow(ctx: StageContext, params: Script) -> dict[str, Any]:
                 return {}
             time.sleep(params.seconds)
             _misbehave(params, step)
+            if params.fault == "inexact" and step == params.fault_step:
+                ctx.note("the moon was full", is_exact=False)
             chain = hashlib.sha256(f"{chain}:{step}:{params.value}".encode()).hexdigest()
             state = Path(scratch) / "state.json"
             state.write_text(json.dumps({"chain": chain, "step": step}))

@@ -3,8 +3,9 @@
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,19 @@ class StopsAt:
             self.count -= 1
             if self.count == 0:
                 os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Does:
+    """Does something at each event of a kind, and remembers what it came to."""
+
+    def __init__(self, kind: type[Any], something: Callable[[], Any]) -> None:
+        self.kind = kind
+        self.something = something
+        self.results: list[Any] = []
+
+    def notify(self, event: object) -> None:
+        if isinstance(event, self.kind):
+            self.results.append(self.something())
 
 
 def finished(study: Study, results: Path) -> StudyOutcome:
@@ -84,8 +98,7 @@ def artifact_of(outcome: StudyOutcome, trial: str, stage: str) -> Path:
     """The artifact folder of a trial's run, in its first replicate."""
     results = json.loads((outcome.paths.trial(trial) / "results.json").read_text())
     run = next(run for run in results["replicates"][0]["runs"] if run["stage"] == stage)
-    root: Path = outcome.paths.root.parent
-    return root / run["artifact"]
+    return outcome.paths.root.parent / str(run["artifact"])
 
 
 def names_below(folder: Path) -> set[str]:

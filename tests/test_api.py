@@ -20,7 +20,7 @@ from phasetune import (
     runs,
     trials,
 )
-from phasetune.plan.survey import Span
+from phasetune.plan.span import Span
 
 FUNCTIONS = """
 from phasetune import Objective, Phase, Point, Study

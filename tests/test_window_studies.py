@@ -10,7 +10,7 @@ import pytest
 
 from conftest import TESTS, Heard
 from phasetune import StudyOutcome, load_study, plan_study, run_study, trials
-from phasetune.plan.survey import Span
+from phasetune.plan.span import Span
 from phasetune.run.events import RunReported, WaveStarted
 from phasetune.run.interrupt import Interrupted
 from phasetune.workloads.windows import Data, load

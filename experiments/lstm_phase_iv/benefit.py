@@ -17,7 +17,7 @@ from phasetune import Phase, Point, Study, load_study, run_study
 CONFIGS = Path(__file__).parents[2] / "configs"
 SEEDS = range(10)
 FREEZE = {"from the start": 0, "frozen first": 3}
-EPOCHS = (0, 4, 8)
+EPOCHS = (0, 8, 16)
 METRICS = ("accuracy", "class_1_accuracy", "auroc", "log_loss")
 
 

@@ -98,8 +98,8 @@ def custom() -> Study:
 
 
 def custom_small() -> Study:
-    """The same at the size of the quickstart, whose pre-training has 4 epochs and not 50."""
-    return _one_trial("quickstart.yaml", name="custom-small", epochs=5)
+    """The same at the size of the quickstart, whose pre-training has 8 epochs and not 50."""
+    return _one_trial("quickstart.yaml", name="custom-small", epochs=10)
 
 
 def _one_trial(base: str, *, name: str, epochs: int) -> Study:

@@ -17,6 +17,11 @@ PARTS = (
 NOBODY = "http://127.0.0.1:1"  # a port of the system that no tracking server has
 
 
+def words(text: str) -> str:
+    """What was said, however it was wrapped."""
+    return " ".join(text.split())
+
+
 @pytest.fixture(autouse=True)
 def token(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A token in a home folder of one's own."""
@@ -41,6 +46,12 @@ def test_each_part_has_a_line_and_nothing_is_made(folder: Path) -> None:
     assert "tracking: sqlite:///results/mlflow.db is not there yet" in said.out
     assert lines[-1] == "Studies can run here."
     assert set(folder.rglob("*")) == before
+
+
+def test_help_names_each_option() -> None:
+    said = phasetune("doctor", "--help")
+    assert said.code == 0
+    assert not [name for name in ("--results", "--tracking", "--json") if name not in said.out]
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -71,7 +82,7 @@ def test_a_token_for_everybody_is_a_warning(token: Path) -> None:
     said = phasetune("doctor")
     assert said.code == 0
     assert "can be read by others (everybody)" in said.words
-    assert f"chmod 600 {token}" in said.out.replace("\n  ", "")
+    assert f"type: chmod 600 {token}" in said.words
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -84,7 +95,7 @@ def test_a_token_that_can_t_be_read_is_an_error(token: Path, as_json: bool) -> N
         found = json.loads(said.out)
         assert (found["is_usable"], len(found["problems"]), said.err) == (False, 1, "")
     else:
-        assert said.err.startswith("error: Ray's token ")
+        assert words(said.err).startswith(f"error: Ray's token {token} can't be read; ")
         assert "Studies can run here." not in said.out
 
 
@@ -92,7 +103,9 @@ def test_results_in_a_file_are_an_error_and_all_else_is_told(folder: Path) -> No
     (folder / "taken").write_text("")
     said = phasetune("doctor", "--results", "taken")
     assert said.code == 1
-    assert said.err.startswith("error: results must be a folder, but ")
+    assert words(said.err).startswith(
+        f"error: results must be a folder, but {folder / 'taken'} is a file; name another"
+    )
     assert "disk, temporary: " in said.out
     assert "Traceback" not in said.err
 

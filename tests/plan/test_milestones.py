@@ -46,7 +46,9 @@ STAGE = Stage(
 IDENTITY = Identity(code="c0de", numerics=Numerics(), fingerprints={"train": "t1"})
 
 
-def run(*, identity: Identity = IDENTITY, seed: int = 1, stage: Stage = STAGE, **params: Any) -> Run:
+def run(
+    *, identity: Identity = IDENTITY, seed: int = 1, stage: Stage = STAGE, **params: Any
+) -> Run:
     model = Params(**params)
     settings = {f"grow.{name}": value for name, value in model.model_dump().items()}
     return planned_run(identity, stage, model, settings, seed=seed, fold=None, parent="p")

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from phasetune.plan.planner import Planner
-from phasetune.plan.survey import MOST, Span, StageSurvey, StudySurvey, Winner, survey
+from phasetune.plan.span import Span
+from phasetune.plan.survey import MOST, StageSurvey, StudySurvey, Winner, survey
 from phasetune.plan.trial import PhasePlan, Run
 
 MakePlanner = Callable[..., Planner]

@@ -1,6 +1,7 @@
 """Studies as DataFrames."""
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,36 @@ def test_parquet_is_what_the_frame_says(ran: Runner, results: Path, fault: str) 
         pd.testing.assert_frame_equal(
             phase.dropna(axis="columns", how="all"), whole, check_dtype=False, check_like=True
         )
+
+
+def test_trials_are_read_from_the_phase_s_table_alone(ran: Runner, results: Path) -> None:
+    outcome = ran(phases=[{"name": "one", "grid": {"train.value": [0.2, 0.6]}}])
+    before = trials_frame(results)
+    shutil.rmtree(results / "store")
+    pd.testing.assert_frame_equal(trials_frame(results), before)
+    pd.testing.assert_frame_equal(outcome.phases["one"].trials, before, check_names=False)
+
+
+@pytest.mark.parametrize(
+    ("document", "column", "before", "now"),
+    [("decision", "standing", '"feasible"', '"odd"'), ("plan", "note", "null", '"odd"')],
+)
+def test_a_table_that_was_made_from_other_documents_is_not_read(
+    ran: Runner, results: Path, document: str, column: str, before: str, now: str
+) -> None:
+    paths = ran(phases=[{"name": "one", "grid": {"train.value": [0.2, 0.6]}}]).paths.phase("one")
+    path: Path = getattr(paths, document)
+    path.write_text(path.read_text().replace(f'"{column}": {before}', f'"{column}": {now}'))
+    assert list(trials_frame(results)[column]) == ["odd"] * 2
+
+
+def test_a_phase_without_a_decision_has_no_trials(ran: Runner, results: Path) -> None:
+    two = [{"name": name, "grid": {f"train.{name}": [0.2, 0.6]}} for name in ("value", "other")]
+    paths = ran(phases=two).paths
+    paths.phase("value").decision.unlink()
+    assert list(trials_frame(results)["phase"]) == ["other"] * 2
+    paths.phase("other").decision.unlink()
+    assert trials_frame(results).empty
 
 
 def test_studies_are_together_or_alone(ran: Runner, results: Path) -> None:

@@ -503,23 +503,21 @@ def test_global_generators_are_seeded_in_a_fresh_process_too(
 
 
 def test_strictness_does_not_go_on_from_a_checkpoint_of_another_environment(
-    run: Runner, scripted_study: StudyMaker, heard: Heard
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path, heard: Heard
 ) -> None:
-    study = scripted_study(phases=[{"name": "one", "points": [{}]}], final={"refit": False})
-    first = run(study)
-    (path,) = (first.paths.root.parent / "store" / "train").glob("*/manifest.json")
-    manifest = json.loads(path.read_text())
-    manifest["environment"]["libraries"]["numpy"] = "1.0"
-    path.write_text(json.dumps(manifest))
-    for seal in first.paths.root.rglob("phasetune-checkpoint.json"):
-        content = json.loads(seal.read_text())
-        del content["digest"]
-        content["environment"]["libraries"]["numpy"] = "1.0"
-        from phasetune.stage.canonical import digest
+    from phasetune.stage.canonical import digest
 
-        seal.write_text(json.dumps({**content, "digest": digest(content)}))
+    study = scripted_study(phases=[{"name": "one", "points": [{}]}], final={"refit": False})
+    with pytest.raises(Interrupted):
+        run(study, listener=StopsAt(5))
+    (seal,) = tmp_path.rglob("phasetune-checkpoint.json")
+    content = json.loads(seal.read_text())
+    assert content["step"] == 2
+    del content["digest"]
+    content["environment"]["libraries"]["numpy"] = "1.0"
+    seal.write_text(json.dumps({**content, "digest": digest(content)}))
     run(study, strict_environment=True, listener=heard)
-    assert [event.step for event in heard.of(RunReported)] == [1, 2, 3]
+    assert [event.step for event in heard.of(RunReported)][:3] == [1, 2, 3]
 
 
 def test_a_damaged_parent_is_computed_again_before_its_children(

@@ -99,9 +99,7 @@ def test_a_shorter_run_that_is_asked_for_later_needs_its_own_way_there(tmp_path:
 
 def test_trunks_of_different_parameters_have_nothing_in_common(tmp_path: Path) -> None:
     for value in (0.5, 0.6):
-        run_study(
-            study(tmp_path, [5], value=value), results=tmp_path / "r", in_process=True
-        )
+        run_study(study(tmp_path, [5], value=value), results=tmp_path / "r", in_process=True)
     assert sorted(steps_taken(tmp_path)) == sorted([*range(1, 6)] * 2)
 
 
@@ -140,9 +138,7 @@ def test_a_trunk_that_was_interrupted_leaves_no_trace(tmp_path: Path, reports: i
 def test_an_interrupted_trunk_serves_a_later_branch_point(tmp_path: Path) -> None:
     results = tmp_path / "r"
     with pytest.raises(Interrupted):
-        run_study(
-            study(tmp_path, [9]), results=results, in_process=True, listener=StopsAt(6)
-        )
+        run_study(study(tmp_path, [9]), results=results, in_process=True, listener=StopsAt(6))
     run_study(study(tmp_path, [12]), results=results, in_process=True)
     assert steps_taken(tmp_path) == list(range(1, 13))
     assert content(grown(results)[12]) == content(alone(tmp_path, 12))
@@ -192,9 +188,7 @@ def test_a_run_before_the_failing_step_is_not_blamed_for_it(tmp_path: Path) -> N
 @pytest.mark.ray
 def test_through_ray_the_runs_of_a_trunk_are_one_job(tmp_path: Path, heard: Heard) -> None:
     results = tmp_path / "r"
-    asked = study(
-        tmp_path, [5, 8, 11], tail=2, fault_step=7, marker=str(tmp_path / "killed-once")
-    )
+    asked = study(tmp_path, [5, 8, 11], tail=2, fault_step=7, marker=str(tmp_path / "killed-once"))
     outcome = run_study(asked, results=results, max_concurrent=2, listener=heard)
     assert (tmp_path / "killed-once").exists()
     assert not outcome.failures

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from phasetune.errors import StudyError
+from phasetune.stage import unchanged
 from phasetune.stage.resolve import (
     ResolvedWorkload,
     make_importable,
@@ -163,6 +164,58 @@ def test_a_workload_appears_after_it_was_missing(tmp_path: Path) -> None:
 def test_an_unchanged_workload_is_not_imported_again(tmp_path: Path) -> None:
     write(tmp_path, "toy", HEAD + STAGES)
     assert resolve(tmp_path).stages is resolve(tmp_path).stages
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files count as settled at once, as they do a while after they were written."""
+    monkeypatch.setattr(unchanged, "_SETTLED_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("settled")
+def test_an_unchanged_workload_is_not_read_again(tmp_path: Path) -> None:
+    write(tmp_path, "toy", HEAD + STAGES)
+    resolve(tmp_path)  # its import leaves a folder of compiled code beside it
+    assert resolve(tmp_path) is resolve(tmp_path)
+
+
+def test_a_workload_just_written_is_read_again(tmp_path: Path) -> None:
+    write(tmp_path, "toy", HEAD + STAGES)
+    assert resolve(tmp_path) is not resolve(tmp_path)
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        pytest.param(("later/toy", "STAGES = (stage('b'),)"), "b", id="its-file"),
+        pytest.param(("later/names", "FIRST = 'b'"), "b", id="what-it-imports"),
+        pytest.param(("first/names", "FIRST = 'b'"), "b", id="what-hides-that"),
+        pytest.param(("first/toy", "STAGES = (stage('b'),)"), "b", id="what-hides-it"),
+        pytest.param(("later/unrelated", ""), "a", id="nothing"),
+    ],
+)
+def test_a_remembered_workload_is_what_is_there_now(
+    tmp_path: Path, change: tuple[str, str], name: str
+) -> None:
+    folders = [str(tmp_path / "first"), str(tmp_path / "later")]
+    (tmp_path / "first").mkdir()
+    write(tmp_path, "later/names", "FIRST = 'a'\n")
+    write(tmp_path, "later/toy", f"{HEAD}import names\nSTAGES = (stage(names.FIRST),)\n")
+    before = [resolve_workload("toy", folders=folders).stages[0].name for _ in range(3)]
+    assert before == ["a"] * 3
+    write(tmp_path, change[0], f"{HEAD}{change[1]}  # longer than it was\n")
+    assert resolve_workload("toy", folders=folders).stages[0].name == name
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_workload_that_somebody_forgot_is_imported_anew(tmp_path: Path) -> None:
+    write(tmp_path, "toy", HEAD + STAGES)
+    before = [resolve(tmp_path) for _ in range(2)][-1]
+    del sys.modules["toy"]
+    after = resolve(tmp_path)
+    assert after.data_type is sys.modules["toy"].Data
+    assert after.data_type is not before.data_type
 
 
 def test_a_changed_workload_is_imported_anew(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Heard, StudyMaker
-from phasetune import StoreError
+from conftest import TESTS, Heard, StudyMaker
+from phasetune import StoreError, Study
 from phasetune.api import run_study
 from phasetune.run.events import WaveStarted
 from phasetune.store.artifacts import ArtifactStore
@@ -172,6 +172,31 @@ def test_a_trunk_stays_while_a_plan_branches_off_at_its_step(
     (found,) = garbage(paths)
     assert (found.path, found.kind) == (unused, "trunk")
     assert used.is_dir()
+
+
+def test_trunks_that_runs_really_branch_off_are_referred_to(tmp_path: Path) -> None:
+    def grown(*steps: int) -> None:
+        content = {
+            "name": "grown",
+            "workload": "trunked",
+            "import_from": [str(TESTS)],
+            "objective": {"metric": "score"},
+            "phases": [{"name": "depth", "grid": {"grow.steps": list(steps)}}],
+            "final": {"refit": False, "test": False},
+        }
+        finished(Study.model_validate(content), tmp_path)
+
+    grown(5, 8)
+    paths = ResultsPaths(tmp_path)
+    assert [path.name[-7:] for path in sorted(paths.store.glob("grow/*-*"))] == [
+        "-000004",
+        "-000007",
+    ]
+    assert garbage(paths) == []
+    grown(5)
+    found = garbage(paths)
+    assert [entry.path.name[-7:] for entry in found if entry.kind == "trunk"] == ["-000007"]
+    assert len(found) == 3
 
 
 def test_what_is_not_ours_is_left_alone(scripted_study: StudyMaker, tmp_path: Path) -> None:

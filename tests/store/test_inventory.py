@@ -104,7 +104,10 @@ def test_a_trunk_is_needed_by_runs_that_are_not_done_and_branch_off_there_or_lat
         branch_off(outcome.paths.phase("one").plan, "train", step=step)
     for step in (40, 80):
         add_trunk(ResultsPaths(tmp_path), "train", step=step)
-    assert {row.epoch: row.is_needed for row in of_kind("trunk", tmp_path)} == {40: False, 80: False}
+    assert {row.epoch: row.is_needed for row in of_kind("trunk", tmp_path)} == {
+        40: False,
+        80: False,
+    }
     plan = outcome.paths.phase("one").plan
     record = json.loads(plan.read_text())
     record["trials"][0]["replicates"][0]["runs"][1]["key"] = "ef" * 16

@@ -43,7 +43,7 @@ def holder(kind: str, paths: ResultsPaths) -> "subprocess.Popen[str]":
 
 
 def enter(kind: str, paths: ResultsPaths) -> None:
-    with {"in_use": in_use, "exclusively": exclusively}[kind](paths):
+    with in_use(paths) if kind == "in_use" else exclusively(paths):
         pass
 
 

@@ -17,9 +17,7 @@ WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 FUSED, MATH_ALONE = (True, True, True), (False, False, True)
 
 
-def switched(
-    deterministic: bool, *, device: str, **numerics: Any
-) -> AbstractContextManager[None]:
+def switched(deterministic: bool, *, device: str, **numerics: Any) -> AbstractContextManager[None]:
     output = Path(tempfile.mkdtemp()) / "out"
     ctx = Context(output=output, deterministic=deterministic, device=device, **numerics)
     return torch_switches(ctx)
@@ -39,13 +37,18 @@ def switches() -> tuple[bool, bool, bool]:
     )
 
 
+def backends() -> Any:
+    """Torch's, some of whose switches have no types."""
+    return torch.backends
+
+
 def attention() -> tuple[bool, bool, bool]:
     """Which ways of scaled-dot-product attention are allowed: flash, memory-efficient, plain."""
-    backends = torch.backends.cuda
+    cuda = torch.backends.cuda
     return (
-        backends.flash_sdp_enabled(),
-        backends.mem_efficient_sdp_enabled(),
-        backends.math_sdp_enabled(),
+        cuda.flash_sdp_enabled(),
+        cuda.mem_efficient_sdp_enabled(),
+        cuda.math_sdp_enabled(),
     )
 
 
@@ -79,13 +82,13 @@ def test_an_operation_without_a_deterministic_way_fails_where_warning_is_not_eno
 @pytest.mark.parametrize("benchmark", [True, False])
 @pytest.mark.parametrize("tf32", [True, False])
 def test_what_may_be_faster_is_a_setting_of_its_own(benchmark: bool, tf32: bool) -> None:
-    before = torch.backends.cudnn.rnn.fp32_precision
+    before = backends().cudnn.rnn.fp32_precision
     with switched(True, device="cpu", cudnn_benchmark=benchmark, tf32=tf32):
         assert torch.backends.cudnn.deterministic
         assert torch.backends.cudnn.benchmark == benchmark
-        found = {torch.backends.cudnn.rnn.fp32_precision, torch.backends.cuda.matmul.fp32_precision}
+        found = {backends().cudnn.rnn.fp32_precision, backends().cuda.matmul.fp32_precision}
         assert found == {"tf32" if tf32 else "ieee"}
-    assert torch.backends.cudnn.rnn.fp32_precision == before
+    assert backends().cudnn.rnn.fp32_precision == before
 
 
 def test_where_it_is_not_asked_for_torch_may_choose_what_is_fastest() -> None:

@@ -290,7 +290,10 @@ def test_a_gradient_is_clipped_to_its_norm(slope: float, moved: float, tmp_path:
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_all_of_a_fit_computes_in_its_precision(precision: str, tmp_path: Path) -> None:
-    exact, mixed = Context(output=tmp_path / "out"), Context(output=tmp_path / "out", precision=precision)
+    exact, mixed = (
+        Context(output=tmp_path / "out"),
+        Context(output=tmp_path / "out", precision=precision),
+    )
     for asked, name in ((training(epochs=1), "train_loss"), (training(epochs=0), "val_loss")):
         one, other = (vars(trained(fresh(), ctx, asked))[name] for ctx in (exact, mixed))
         assert one != other

@@ -73,9 +73,7 @@ def plan_study(
         return trunk_steps(store, stage, trunk)
 
     planner = Planner(loaded, state.fingerprints, shares=shares)
-    found = survey(
-        planner, decided=decided, is_stored=is_stored, stored_steps=stored_steps
-    )
+    found = survey(planner, decided=decided, is_stored=is_stored, stored_steps=stored_steps)
     device = device_of_this_process(loaded.study.resources_per_trial)
     return StudyPlan(
         study=loaded.study.name,

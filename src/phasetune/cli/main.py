@@ -47,7 +47,9 @@ MaxConcurrentOption = Annotated[
 ]
 NoSharingOption = Annotated[
     bool,
-    typer.Option("--no-sharing", help="Give each trial runs of its own, to see what sharing saves."),
+    typer.Option(
+        "--no-sharing", help="Give each trial runs of its own, to see what sharing saves."
+    ),
 ]
 RetryFailedOption = Annotated[
     bool, typer.Option("--retry-failed", help="Try runs again that failed before.")

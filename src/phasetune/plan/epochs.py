@@ -39,9 +39,7 @@ class CountedRuns:
     missing: Sequence[Run]
 
 
-def step_survey(
-    stage: str, ways: Sequence[CountedRuns], stored: StoredSteps
-) -> StepSurvey | None:
+def step_survey(stage: str, ways: Sequence[CountedRuns], stored: StoredSteps) -> StepSurvey | None:
     """The steps of a stage; None where none of its runs has a horizon."""
     seen = [run for way in ways for run in _of(stage, way.alone)]
     milestones = [run.milestone for run in seen if run.milestone is not None]

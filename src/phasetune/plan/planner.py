@@ -106,9 +106,7 @@ class Planner:
             return None
         seed_index, fold = (0, None) if final.refit else self._repetitions()[0]
         stages = (*self.workload.training_stages, *tested)
-        replicate = self._replicate(
-            stages, winner, name=FINAL, seed_index=seed_index, fold=fold
-        )
+        replicate = self._replicate(stages, winner, name=FINAL, seed_index=seed_index, fold=fold)
         return Trial(name=FINAL, phase=FINAL, point={}, settings=winner, replicates=(replicate,))
 
     def _settings(self, carried: Settings, point: Mapping[str, Any]) -> Settings:

@@ -140,4 +140,9 @@ def _warnings(study: Study, decisions: Sequence[dict[str, Any]]) -> list[str]:
     found = list(study.warnings)
     if any(len(decision["environments"]) > 1 for decision in decisions):
         found.append("Trials of one phase were computed in different environment classes.")
+    inexact = [sentence for decision in decisions for sentence in decision.get("inexact", ())]
+    found += [
+        f"Computed again, this would not be the same bit for bit: {sentence}."
+        for sentence in dict.fromkeys(inexact)
+    ]
     return found

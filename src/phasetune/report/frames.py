@@ -192,6 +192,8 @@ def _run_row(
         "computed_by": computed["study"],
         "started": computed["started"],
         **artifact.peak_memory_gib,
+        "is_exact": artifact.is_exact,
+        "notes": "; ".join(artifact.notes),
         "path": str(artifact.folder),
     }
     return with_metrics({**about, **row}, artifact.metrics)

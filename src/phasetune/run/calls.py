@@ -50,9 +50,7 @@ def first_call(request: RunRequest, store: ArtifactStore, environment: Mapping[s
             is_last=True,
             notes=notes,
         )
-    found = newest_trunk(
-        store, run.stage, point.id, most_step=point.step, environment=environment
-    )
+    found = newest_trunk(store, run.stage, point.id, most_step=point.step, environment=environment)
     if found is not None and found[0] == point.step:
         return _branch(request, found[1], own, inherited=found[1].duration_seconds, notes=notes)
     return _trunk(request, point, found, environment)

@@ -5,7 +5,7 @@ from typing import Any
 
 from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.run.ledger import Ledger
-from phasetune.run.scoring import environments, phase_scores
+from phasetune.run.scoring import environments, inexact_runs, phase_scores
 from phasetune.select.decide import decide
 from phasetune.select.record import decision_record, inputs_record
 from phasetune.select.scores import TrialScore
@@ -36,6 +36,7 @@ def phase_decision(plan: PhasePlan, rule: Rule, ledger: Ledger) -> dict[str, Any
         carried=plan.carried,
         trials={trial.name: _about(trial) for trial in plan.all_trials},
         environments=environments(plan.all_trials, ledger),
+        inexact=inexact_runs(plan.all_trials, ledger),
     )
 
 

@@ -5,8 +5,10 @@ backend. What the runner itself can't do (a full disk, a study changed under its
 that branches off a trunk first makes the trunk up to there, where it is not stored.
 """
 
+import gc
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from phasetune.run.calls import Call, first_call, second_call
 from phasetune.run.context import Channel, RunContext, RunStopped, Watchdog, checked_metrics
 from phasetune.run.failing import failed_trunk, record_failure
 from phasetune.run.machine import (
-    cleaned_up,
+    clean_up,
     limited_threads,
     load_libraries,
     resolved_precision,
@@ -90,7 +92,7 @@ def _execute_call(
     with store.draft(stage, call.key, name) as draft:
         context = _context(call, request, workload, draft, channel, environment, watchdog)
         memory = PeakMemory(device)
-        with cleaned_up(device):
+        with _cleaned_up(device):
             try:
                 metrics = _call_stage(request, workload, context)
             except RunStopped:
@@ -103,6 +105,19 @@ def _execute_call(
         spent = {"started": started.isoformat(timespec="seconds"), **memory.gib()}
         publish(call, request, store, draft, context, metrics, workload, spent)
     return RunState.DONE
+
+
+@contextmanager
+def _cleaned_up(device: str) -> Iterator[None]:
+    """Clean up after the block. What was there before it is not searched for garbage: in a process
+    with torch, or with a large plan, that would take longer than a small run.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        clean_up(device)
+        gc.unfreeze()
 
 
 def _context(

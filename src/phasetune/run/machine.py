@@ -112,19 +112,9 @@ def seed_everything(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-@contextmanager
-def cleaned_up(device: str) -> Iterator[None]:
-    """After the block give back what it left: its garbage, and memory that torch keeps on a GPU.
-
-    What was there before is not searched: in a process with torch, or with a large plan, that
-    would cost more than a small run.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.collect()
-        gc.unfreeze()
-        torch = sys.modules.get("torch")
-        if torch is not None and device == "cuda":
-            torch.cuda.empty_cache()
+def clean_up(device: str) -> None:
+    """Give back what a run leaves behind: garbage, and memory that torch keeps on a GPU."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and device == "cuda":
+        torch.cuda.empty_cache()

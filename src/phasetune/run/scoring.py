@@ -56,3 +56,14 @@ def environments(trials: Sequence[Trial], ledger: Ledger) -> list[Mapping[str, o
         if artifact is not None and artifact.environment not in found:
             found.append(artifact.environment)
     return found
+
+
+def inexact_runs(trials: Sequence[Trial], ledger: Ledger) -> list[str]:
+    """The trials' runs whose bits depend on more than their keys, each with what was noted."""
+    found: dict[str, None] = {}
+    for trial in trials:
+        for run in trial.runs_alone:
+            artifact = ledger.artifact(run)
+            if artifact is not None and not artifact.is_exact:
+                found[f"{run.stage} of {trial.name}: {'; '.join(artifact.notes)}"] = None
+    return list(found)

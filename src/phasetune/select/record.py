@@ -63,8 +63,11 @@ def decision_record(
     carried: Settings,
     trials: Mapping[str, Mapping[str, Any]],
     environments: Sequence[Mapping[str, Any]],
+    inexact: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The document. `trials` gives, per name, `point`, `settings`, `note` and `expect`."""
+    """The document. `trials` gives, per name, `point`, `settings`, `note` and `expect`; `inexact`
+    says which runs would not come out the same, bit for bit, if they were computed again.
+    """
     winner = decision.winner
     return {
         "schema": SCHEMA,
@@ -80,6 +83,7 @@ def decision_record(
         "ties": list(decision.ties),
         "closest": decision.closest,
         "environments": [dict(environment) for environment in environments],
+        "inexact": list(inexact),
         "trials": [{**_verdict_record(v, decision), **trials[v.name]} for v in decision.verdicts],
     }
 

@@ -21,14 +21,8 @@ from phasetune.stage.contract import (
     Stage,
     StageFunction,
 )
-from phasetune.stage.sources import (
-    SourcesState,
-    covered_files,
-    files_digest,
-    find_module,
-    imported_packages,
-    sources_state,
-)
+from phasetune.stage.sources import covered_files, files_digest, find_module, imported_packages
+from phasetune.stage.unchanged import SourcesState, sources_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,28 +61,23 @@ class ResolvedWorkload:
 
 
 _FUNCTION = re.compile(r"[^:\s]+:[^:\s]+")
-
 _fingerprints: dict[str, str] = {}
-
-_Request = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Remembered:
-    """What was resolved last, and from what; `state` tells whether it would be again."""
+    """What was resolved last, and from what."""
 
     workload: ResolvedWorkload
     module: ModuleType
-    files: tuple[Path, ...]
-    state: SourcesState
+    sources: SourcesState
 
     @property
     def holds(self) -> bool:
-        is_imported = sys.modules.get(self.workload.path) is self.module
-        return is_imported and sources_state(self.files, sys.path) == self.state
+        return sys.modules.get(self.workload.path) is self.module and self.sources.is_current
 
 
-_last: dict[_Request, _Remembered] = {}
+_last: dict[tuple[object, ...], _Remembered] = {}
 
 
 def make_importable(folders: Sequence[str]) -> None:
@@ -109,25 +98,25 @@ def resolve_workload(
         StudyError: it is not there, can't be imported, or breaks the contract.
     """
     make_importable(folders)
-    request = (path, tuple(sources), tuple(folders), tuple(sys.path))
+    request = ((path, *sources), tuple(folders), tuple(sys.path))
     known = _last.get(request)
     if known is None or not known.holds:
-        known = _resolved(path, request[1], folders)
-        _last.clear()  # another one may have put modules of the same names in their place
-        if known.state.is_settled:
+        _last.clear()  # another one may put modules of the same names in their place
+        known = _resolved(request[0], folders)
+        if known.sources.is_settled:
             _last[request] = known
     return known.workload
 
 
-def _resolved(path: str, sources: Sequence[str], folders: Sequence[str]) -> _Remembered:
+def _resolved(named: Sequence[str], folders: Sequence[str]) -> _Remembered:
     importlib.invalidate_caches()
-    named = (path, *sources)
+    path = named[0]
     tops = {_top(name) for name in covered_files(named, folders)}
     if _any_from_elsewhere({path, *tops}, folders):
         _forget(tops)
     functions = [m for m in _function_modules(_import(path)) if find_module(m, folders)]
     files = covered_files((*named, *functions), folders)
-    state = sources_state(files.values(), sys.path)
+    state = sources_state(files.values(), import_path=sys.path)
     code = files_digest(files)
     if _fingerprints.get(path, code) != code:
         _forget({_top(name) for name in files})
@@ -145,7 +134,7 @@ def _resolved(path: str, sources: Sequence[str], folders: Sequence[str]) -> _Rem
         check=cast(CheckParameters | None, getattr(module, "check", None)),
         advise=cast(Advise | None, getattr(module, "advise", None)),
     )
-    return _Remembered(workload=workload, module=module, files=tuple(files.values()), state=state)
+    return _Remembered(workload=workload, module=module, sources=state)
 
 
 def forget_if_elsewhere(module: str, folders: Sequence[str]) -> None:

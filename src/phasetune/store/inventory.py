@@ -13,7 +13,7 @@ from typing import Any
 from phasetune.errors import StoreError
 from phasetune.store.artifacts import CHECKPOINTS, ArtifactStore
 from phasetune.store.documents import read_document
-from phasetune.store.kept import kept_checkpoints
+from phasetune.store.kept import META, kept_checkpoints
 from phasetune.store.paths import ResultsPaths, StudyPaths
 from phasetune.store.references import Reference, all_references
 from phasetune.store.resume import DoneRuns, ResumeCheckpoint, newest_of_each, resume_checkpoints
@@ -229,7 +229,7 @@ def _kept(store: ArtifactStore, uses: Sequence[Reference]) -> Iterator[Checkpoin
 def _kept_as(path: Path) -> tuple[str, ...]:
     """The reasons that the run wrote down when it kept a checkpoint."""
     try:
-        reasons = (read_document(path / "meta.json") or {}).get("kept_as")
+        reasons = (read_document(path / META) or {}).get("kept_as")
     except StoreError:
         reasons = None
     return tuple(str(reason) for reason in reasons) if isinstance(reasons, list) else ("kept",)

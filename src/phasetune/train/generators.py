@@ -37,9 +37,7 @@ def restore_generators(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss))
     kept = state["numpy"]
     keys = kept["keys"].cpu().numpy().astype(np.uint32)
-    np.random.set_state(
-        (kept["name"], keys, kept["position"], kept["has_gauss"], kept["gauss"])
-    )
+    np.random.set_state((kept["name"], keys, kept["position"], kept["has_gauss"], kept["gauss"]))
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"]:
         torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])

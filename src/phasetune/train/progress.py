@@ -51,4 +51,3 @@ def is_better(value: float, *, than: float, mode: Mode, min_delta: float) -> boo
         return not math.isnan(value)
     gain = than - value if mode == "min" else value - than
     return gain > min_delta
-

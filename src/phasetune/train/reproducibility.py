@@ -4,6 +4,7 @@ Inside a study nothing of this needs to be called: runs are seeded and switched 
 """
 
 import os
+from typing import Any
 
 from phasetune.errors import StageError
 
@@ -35,7 +36,7 @@ def describe_reproducibility() -> str:
 
     from phasetune.train.determinism import WORKSPACE
 
-    backends = torch.backends
+    backends: Any = torch.backends
     switches = {
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
         "warn instead of failing": torch.is_deterministic_algorithms_warn_only_enabled(),

@@ -44,9 +44,7 @@ def kept(
 
 def _best(saved: Sequence[Saved], count: int, mode: Mode) -> list[tuple[int, str]]:
     scored = {
-        one.epoch: one.value
-        for one in saved
-        if one.value is not None and not math.isnan(one.value)
+        one.epoch: one.value for one in saved if one.value is not None and not math.isnan(one.value)
     }
     ranked = sorted(scored, key=lambda e: (scored[e] if mode == "min" else -scored[e], e))
     values = {scored[epoch] for epoch in ranked[:count]}

@@ -94,4 +94,5 @@ class Training(BaseModel):
             return None, "with time_limit_minutes the clock has a say in each epoch"
         if self.schedule == "warmup_stable_decay":
             return self.epochs - self.decay_epochs, ""
-        return self.epochs, ""
+        alone = self.epochs % self.validate_every_n_epochs
+        return self.epochs - alone, ""  # the last epoch is always validated, a longer run's not

@@ -77,9 +77,7 @@ class Classification:
         windows = normalized(raw, self.model.shape.encoder.normalize)
         labels = torch.from_numpy(ctx.data.labels_of("train"))
         targets = functional.one_hot(labels, num_classes).float()
-        self.batches: Batches = batches_of(
-            [windows[fitted], targets[fitted]], device=device
-        )
+        self.batches: Batches = batches_of([windows[fitted], targets[fitted]], device=device)
         self._watched = windows[watched].to(device), targets[watched].to(device)
         weights = balanced_weights(labels[fitted], num_classes).to(device)
         self._loss = classification_loss(
@@ -103,7 +101,7 @@ class Classification:
 
     def loss(self, batch: Batch) -> Tensor:
         """The loss of augmented windows."""
-        windows, targets = augmented(*batch, self._params)
+        windows, targets = augmented(batch[0], batch[1], self._params)
         return self._loss(self.model(windows), targets)
 
     def validate(self) -> Mapping[str, float]:

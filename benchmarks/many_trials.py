@@ -1,0 +1,159 @@
+"""What many trials cost: to run, to keep in memory, and to look at as one table.
+
+10,000 trials that do nothing are run in this process. Their phase's table, as a user asks for it,
+is set against Tune's `ExperimentAnalysis(path).dataframe()` over 200 trials of its own, whose time
+is multiplied by 50: Tune reads each trial's files, so it grows linearly. Then 100 trials are run in
+turn with 1,000, which must cost the same per trial.
+
+    python benchmarks/many_trials.py [TRIALS]
+"""
+
+import math
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+    computed,
+    in_turn,
+    memory_mib,
+    milliseconds,
+    ratios,
+    spread,
+    timed,
+    verdict,
+)
+from phasetune import Study, StudyOutcome, run_study, trials
+from phasetune.run.ray.session import Terminal, cluster, environment
+
+TUNE_TRIALS = 200
+GOAL = 100.0
+MOST_GROWTH = 1.2
+
+
+def study(num_trials: int) -> Study:
+    """A grid of two axes, the first with as many values as there are below the root."""
+    first = math.isqrt(num_trials)
+    while num_trials % first:
+        first -= 1
+    grid = {"nothing.number": list(range(num_trials // first)), "nothing.other": list(range(first))}
+    return Study.model_validate(
+        {
+            "name": "trivial",
+            "workload": "trivial",
+            "import_from": [str(Path(__file__).parent)],
+            "objective": {"metric": "score"},
+            "phases": [{"name": "one", "grid": grid}],
+            "final": {"refit": False, "test": False},
+        }
+    )
+
+
+def run(num_trials: int, folder: Path) -> StudyOutcome:
+    outcome = run_study(study(num_trials), results=folder, in_process=True)
+    assert len(outcome.result.account.executed) == num_trials
+    return outcome
+
+
+def run_once(num_trials: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run(num_trials, Path(folder))
+
+
+def memory(outcome_folder: Path, sizes: Sequence[int]) -> StudyOutcome:
+    """Run studies of rising size, and tell the most memory that the process had in the last run,
+    deciding and reporting; the outcome is that of the largest.
+    """
+    peaks = []
+    for size in sizes:
+        outcome = run(size, outcome_folder / str(size))
+        peaks.append(memory_mib())
+    shown = ", ".join(f"{size:,}: {mib:.0f} MiB" for size, mib in zip(sizes, peaks, strict=True))
+    kib = 1024 * (peaks[-1] - peaks[0]) / (sizes[-1] - sizes[0])
+    print(f"peak memory by trials: {shown}; {kib:.1f} KiB a trial", flush=True)
+    return outcome
+
+
+def tune_trials(folder: Path) -> Path:
+    """Trials of Tune's own that report once; returns where they are."""
+    from ray import tune
+
+    def nothing(config: dict[str, Any]) -> None:
+        tune.report({"score": float(config["number"])})
+
+    with environment({"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "0"}):
+        tune.Tuner(
+            tune.with_resources(nothing, {"cpu": 1}),
+            param_space={"number": tune.grid_search(list(range(TUNE_TRIALS)))},
+            tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=2),
+            run_config=tune.RunConfig(storage_path=str(folder), name="tune", verbose=0),
+        ).fit()
+    return folder / "tune"
+
+
+def compare_tables(outcome: StudyOutcome, experiment: Path, terminal: Terminal) -> None:
+    from ray.tune import ExperimentAnalysis
+
+    count = len(outcome.phases["one"].trials)
+    results = outcome.paths.root.parent
+    (results / "store").rename(results / "store, which no table needs")
+
+    def analysed() -> pd.DataFrame:
+        with terminal.quietly():
+            return ExperimentAnalysis(str(experiment)).dataframe()
+
+    assert sorted(analysed()["score"]) == list(range(TUNE_TRIALS))
+    for table in (outcome.phases["one"].trials, trials(results)):
+        assert (table["score"] == 1000 * table["nothing.other"] + table["nothing.number"]).all()
+        assert len(table.drop_duplicates(["nothing.number", "nothing.other"])) == count
+    sides = {
+        "Tune": lambda: timed(analysed) * count / TUNE_TRIALS,
+        "outcome": lambda: timed(lambda: outcome.phases["one"].trials),
+        "phasetune.trials": lambda: timed(lambda: trials(results)),
+    }
+    found = in_turn(sides, pairs=5)
+    files = sum(path.is_file() for path in experiment.rglob("*"))
+    print(
+        f"table of {count:,} trials: Tune, extrapolated from {TUNE_TRIALS}, {spread(found['Tune'])} s"
+    )
+    for name in ("outcome", "phasetune.trials"):
+        result = verdict(ratios(found["Tune"], found[name]), goal=GOAL)
+        print(f"  {name} {milliseconds(found[name])}; {result}")
+    print(
+        f"  files: {files / TUNE_TRIALS:.1f} per trial of Tune's; of ours one per phase", flush=True
+    )
+
+
+def compare_sizes(few: int, many: int) -> None:
+    for kind, clock in (("by the clock", timed), ("computing", computed)):
+        sides = {
+            size: lambda size=size: clock(lambda: run_once(size)) / size for size in (few, many)
+        }
+        found = in_turn({str(size): side for size, side in sides.items()}, pairs=3)
+        growth = ratios(found[str(many)], found[str(few)])
+        flat = "flat" if sorted(growth)[1] <= MOST_GROWTH else "NOT FLAT"
+        shown = ", ".join(f"{size} trials {milliseconds(times)}" for size, times in found.items())
+        print(f"a trial, {kind}: {shown}; ratio {spread(growth)}, 3 pairs: {flat}", flush=True)
+
+
+def main(num_trials: int) -> None:
+    run_once(10)  # what is imported once
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        compare_sizes(100, 1000)
+        outcome = memory(folder, (100, 1000, num_trials))
+        terminal = Terminal(folder / "ray.log")
+        with terminal.quietly():
+            entered = cluster(None)
+            entered.__enter__()
+            experiment = tune_trials(folder)
+            entered.__exit__(None, None, None)
+        compare_tables(outcome, experiment, terminal)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
