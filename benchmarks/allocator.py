@@ -3,9 +3,10 @@
 Each measurement is a child of its own, forked from one process. Toggled within a process, glibc's
 side would go on using the heap that ours has left. A worker of Ray trains in a thread. Blocks of
 more than 64 MiB are no part of a thread's heap, so there the gain shrinks with the batch; it is
-whole in the main thread, and in the threads of a worker started with MALLOC_ARENA_MAX=1.
+whole in the main thread, and in the threads of a worker started with MALLOC_ARENA_MAX=1. Counted is
+the time that a child computes, in the program and in the system, at a step in the median.
 
-    python benchmarks/allocator.py [ROUNDS]
+    python benchmarks/allocator.py [PAIRS]
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 
 import torch
@@ -24,14 +26,20 @@ from lstm_step import (  # type: ignore[import-not-found]  # it lies beside this
     TIME,
     new_model,
     our_step,
-    seconds,
-    spread,
+)
+from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+    computed,
+    in_turn,
+    milliseconds,
+    ratios,
+    verdict,
 )
 from phasetune.run.allocator import keep_heap
 
-SIZES = ((128, 64, 8), (128, 256, 3), (128, 512, 2), (32, 32, 40))  # hidden size, batch, steps
+# hidden size, batch, steps, goal
+SIZES = ((128, 64, 8, 1.3), (128, 256, 3, 0.97), (128, 512, 2, 0.97), (32, 32, 40, 0.97))
 PLACES = ("thread", "main thread")
-SIDES = ("glibc", "ours")
+WARM_UP = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,25 +50,20 @@ class Task:
     place: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    milliseconds: float  # of a step, in the median
-    weights: str
-
-
-def measured(task: Task, side: str) -> Measured:
-    """The task in a child of this process."""
+def measured(task: Task, keep: bool, weights: set[str]) -> float:
+    """The seconds of a step of the task in a child of this process; adds what became of weights."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=measure, args=(task, side, theirs))
+    child = context.Process(target=measure, args=(task, keep, theirs))
     child.start()
-    found: Measured = ours.recv()
+    found: tuple[float, str] = ours.recv()
     child.join()
-    return found
+    weights.add(found[1])
+    return found[0]
 
 
-def measure(task: Task, side: str, answer: Connection) -> None:
-    if side == "ours":
+def measure(task: Task, keep: bool, answer: Connection) -> None:
+    if keep:
         assert keep_heap()
     if task.place == "main thread":
         answer.send(trained(task))
@@ -70,44 +73,41 @@ def measure(task: Task, side: str, answer: Connection) -> None:
     thread.join()
 
 
-def trained(task: Task) -> Measured:
+def trained(task: Task) -> tuple[float, str]:
     torch.manual_seed(1)
     windows = torch.randn(task.batch, TIME, CHANNELS)
     model = new_model(task.hidden)
     step: Callable[[], None] = our_step(model, windows)
-    for _ in range(3):
+    for _ in range(WARM_UP):
         step()
-    times = [seconds(step) * 1000 for _ in range(task.steps)]
+    seconds = statistics.median(computed(step) for _ in range(task.steps))
     weights = hashlib.sha256()
     for tensor in model.state_dict().values():
         weights.update(tensor.numpy().tobytes())
-    return Measured(milliseconds=statistics.median(times), weights=weights.hexdigest())
+    return seconds, weights.hexdigest()
 
 
-def compare(task: Task, rounds: int) -> str:
-    times: dict[str, list[float]] = {side: [] for side in SIDES}
-    weights = set()
-    for i in range(rounds):
-        for side in SIDES if i % 2 == 0 else reversed(SIDES):
-            found = measured(task, side)
-            times[side].append(found.milliseconds)
-            weights.add(found.weights)
+def compare(task: Task, goal: float, pairs: int) -> str:
+    weights: set[str] = set()
+    sides = {
+        "glibc": partial(measured, task, False, weights),
+        "ours": partial(measured, task, True, weights),
+    }
+    found = in_turn(sides, pairs=pairs)
     assert len(weights) == 1, "the sides computed different weights"
-    ratios = [a / b for a, b in zip(times["glibc"], times["ours"], strict=True)]
-    shown = ", ".join(f"{side} {spread(found)} ms" for side, found in times.items())
-    return (
-        f"hidden {task.hidden}, batch {task.batch}, {task.place}: {shown}; "
-        f"ratio {spread(ratios)}; weights equal"
-    )
+    shown = ", ".join(f"{name} {milliseconds(times)}" for name, times in found.items())
+    result = verdict(ratios(found["glibc"], found["ours"]), goal=goal)
+    what = f"hidden {task.hidden}, batch {task.batch}, {task.place}"
+    return f"{what}: {shown}; weights equal; {result}"
 
 
-def main(rounds: int) -> None:
+def main(pairs: int) -> None:
     torch.set_num_threads(1)
     torch.optim.AdamW([torch.zeros(1)])  # imports what each child would import anew
-    for hidden, batch, steps in SIZES:
+    for hidden, batch, steps, goal in SIZES:
         for place in PLACES:
             task = Task(hidden=hidden, batch=batch, steps=steps, place=place)
-            print(compare(task, rounds), flush=True)
+            print(compare(task, goal, pairs), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ turn with 1,000, which must cost the same per trial.
 """
 
 import math
+import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -59,9 +60,10 @@ def run(num_trials: int, folder: Path) -> StudyOutcome:
     return outcome
 
 
-def run_once(num_trials: int) -> None:
+def timed_run(num_trials: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        run(num_trials, Path(folder))
+        seconds: float = timed(lambda: run(num_trials, Path(folder)))
+    return seconds
 
 
 def memory(outcome_folder: Path, sizes: Sequence[int]) -> StudyOutcome:
@@ -104,7 +106,8 @@ def compare_tables(outcome: StudyOutcome, experiment: Path, terminal: Terminal) 
 
     def analysed() -> pd.DataFrame:
         with terminal.quietly():
-            return ExperimentAnalysis(str(experiment)).dataframe()
+            frame: pd.DataFrame = ExperimentAnalysis(str(experiment)).dataframe()
+        return frame
 
     assert sorted(analysed()["score"]) == list(range(TUNE_TRIALS))
     for table in (outcome.phases["one"].trials, trials(results)):
@@ -117,9 +120,8 @@ def compare_tables(outcome: StudyOutcome, experiment: Path, terminal: Terminal) 
     }
     found = in_turn(sides, pairs=5)
     files = sum(path.is_file() for path in experiment.rglob("*"))
-    print(
-        f"table of {count:,} trials: Tune, extrapolated from {TUNE_TRIALS}, {spread(found['Tune'])} s"
-    )
+    tunes = f"Tune, extrapolated from {TUNE_TRIALS}, {spread(found['Tune'])} s"
+    print(f"table of {count:,} trials: {tunes}")
     for name in ("outcome", "phasetune.trials"):
         result = verdict(ratios(found["Tune"], found[name]), goal=GOAL)
         print(f"  {name} {milliseconds(found[name])}; {result}")
@@ -129,19 +131,23 @@ def compare_tables(outcome: StudyOutcome, experiment: Path, terminal: Terminal) 
 
 
 def compare_sizes(few: int, many: int) -> None:
-    for kind, clock in (("by the clock", timed), ("computing", computed)):
-        sides = {
-            size: lambda size=size: clock(lambda: run_once(size)) / size for size in (few, many)
-        }
-        found = in_turn({str(size): side for size, side in sides.items()}, pairs=3)
+    computing: dict[str, list[float]] = {str(few): [], str(many): []}
+
+    def each(size: int) -> float:
+        taken: list[float] = []
+        computing[str(size)].append(computed(lambda: taken.append(timed_run(size))) / size)
+        return taken[0] / size
+
+    by_clock = in_turn({str(few): lambda: each(few), str(many): lambda: each(many)}, pairs=3)
+    for kind, found in (("by the clock", by_clock), ("computing", computing)):
         growth = ratios(found[str(many)], found[str(few)])
-        flat = "flat" if sorted(growth)[1] <= MOST_GROWTH else "NOT FLAT"
-        shown = ", ".join(f"{size} trials {milliseconds(times)}" for size, times in found.items())
+        flat = "flat" if statistics.median(growth) <= MOST_GROWTH else "NOT FLAT"
+        shown = ", ".join(f"of {size} {milliseconds(times)}" for size, times in found.items())
         print(f"a trial, {kind}: {shown}; ratio {spread(growth)}, 3 pairs: {flat}", flush=True)
 
 
 def main(num_trials: int) -> None:
-    run_once(10)  # what is imported once
+    timed_run(10)  # what is imported once
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         compare_sizes(100, 1000)

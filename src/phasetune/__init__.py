@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         StoreError,
         StudyError,
     )
-    from phasetune.run.doctor import doctor
+    from phasetune.run.doctor.visit import doctor
     from phasetune.stage.contract import (
         Fold,
         Milestone,
@@ -74,7 +74,7 @@ _HOMES = {
         "StoreError",
         "StudyError",
     ),
-    "phasetune.run.doctor": ("doctor",),
+    "phasetune.run.doctor.visit": ("doctor",),
     "phasetune.stage.contract": (
         "Fold",
         "Milestone",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -154,6 +155,20 @@ def test_a_damaged_trunk_is_not_gone_on_from(tmp_path: Path) -> None:
     run_study(study(tmp_path, [4, 7, 10]), results=results, in_process=True)
     assert steps_taken(tmp_path) == list(range(4, 11))
     assert content(grown(results)[10]) == content(alone(tmp_path, 10))
+
+
+def test_a_trunk_of_another_environment_is_not_gone_on_from(tmp_path: Path) -> None:
+    results = tmp_path / "r"
+    run_study(study(tmp_path, [4]), results=results, in_process=True)
+    (other,) = (ResultsPaths(results).store / "grow").glob("*-000003")
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["environment"]["device"] = "cuda"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    steps_taken(tmp_path)
+    shutil.rmtree(grown(results)[4].folder)
+    run_study(study(tmp_path, [4, 6]), results=results, in_process=True)
+    assert steps_taken(tmp_path) == [1, 2, 3, 4, 4, 5, 6]
+    assert content(grown(results)[6]) == content(alone(tmp_path, 6))
 
 
 def test_trunks_are_stored_at_their_branch_points(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from phasetune.run.events import Listener, NullListener
 from phasetune.run.executor import Account
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.records import trial_record
+from phasetune.store.lock import in_use
 from phasetune.store.paths import ResultsPaths, results_at
 from phasetune.study.load import LoadedStudy, load
 from phasetune.study.problems import suggestion
@@ -57,7 +58,8 @@ def run_study(
     study_paths = paths.study(loaded.study.name)
     with stop.listening():
         result = driver.run()
-        report = write_report(paths, study_paths, has_new_runs=result.account.has_news)
+        with in_use(paths):  # so that nobody deletes what is being written
+            report = write_report(paths, study_paths, has_new_runs=result.account.has_news)
         stop.raise_if_asked()
     return StudyOutcome(paths=study_paths, result=result, report=report)
 

@@ -33,7 +33,7 @@ def doctor(
     from phasetune.cli.guard import guarded
 
     with guarded(debug=debug):
-        from phasetune.run.doctor import doctor as examine
+        from phasetune.run.doctor.visit import doctor as examine
         from phasetune.store.documents import document_text
 
         found = examine(results, tracking)

@@ -7,8 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from phasetune.plan.show import Cost, StudyPlan
 from phasetune.plan.epochs import StepSurvey
+from phasetune.plan.show import Cost, StudyPlan
 from phasetune.plan.span import Span
 from phasetune.plan.survey import PhaseSurvey, StageSurvey, StudySurvey
 from phasetune.report.analysis import fits
@@ -125,10 +125,11 @@ def _steps(stage: str, steps: StepSurvey) -> str:
             f"{_times_less(steps.weighed_alone, steps.weighed_shared)}"
         )
     why = "".join(
-        f" No {steps.unit} are shared by runs of different {steps.unit}: {reason}."
+        f" Runs that differ in {steps.unit} share none of them: {reason}."
         for reason in steps.why_alone
     )
-    return f"{counted}{weighed}.{why}"
+    missing = "" if steps.missing == steps.shared else f"; {steps.missing} to execute"
+    return f"{counted}{weighed}{missing}.{why}"
 
 
 def _times_less(asked: Span, distinct: Span) -> str:

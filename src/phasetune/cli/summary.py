@@ -14,7 +14,12 @@ from phasetune.api import StudyOutcome
 from phasetune.cli.guard import same_command
 from phasetune.cli.progress import Progress
 from phasetune.errors import StoreError
-from phasetune.report.analysis import print_phase_table, standing_sentences, test_heading
+from phasetune.report.analysis import (
+    print_phase_table,
+    settings_lines,
+    standing_sentences,
+    test_heading,
+)
 from phasetune.report.document import chosen_studies, kept_study, report_document
 from phasetune.report.results import trial_results
 from phasetune.run.executor import Account, FailedRun
@@ -149,10 +154,9 @@ def _print_best(report: Mapping[str, Any]) -> None:
         console.print(f"\nwarning: {warning}", markup=False)
     if not report["is_complete"]:
         console.print("\nThe study is not complete; `phasetune run` goes on with it.", markup=False)
-    recommendation = report["final_recommendation"]
-    if recommendation is not None:
+    if report["final_recommendation"] is not None:
         console.print("\nFinal settings", markup=False, style="bold")
-        for name, value in sorted(recommendation["settings"].items()):
-            console.print(f"  {name} = {value}", markup=False)
+        for line in settings_lines(report):
+            console.print(line, markup=False)
     _print_final(console, report)
     console.print()

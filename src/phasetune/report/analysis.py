@@ -129,14 +129,29 @@ def _beside(mean: float, low: float, high: float) -> str:
 
 
 def _closing(report: Mapping[str, Any]) -> Iterable[str]:
-    recommendation = report["final_recommendation"]
-    if recommendation is not None:
+    if report["final_recommendation"] is not None:
         yield "\nFinal settings"
-        for name, value in sorted(recommendation["settings"].items()):
-            yield f"  {name} = {value}"
+        yield from settings_lines(report)
     yield from _test_lines(report)
     for warning in report["warnings"]:
         yield f"Warning: {warning}"
+
+
+def settings_lines(report: Mapping[str, Any]) -> Iterable[str]:
+    """The final settings that the study gives or varies; how many others are at their defaults."""
+    settings = report["final_recommendation"]["settings"]
+    given = {f"{s}.{name}" for s, params in report["study"]["params"].items() for name in params}
+    trials = [trial for record in report["phases"] for trial in record["trials"]]
+    told = given | {name for trial in trials for name in trial["point"]}
+    named = [name for name in sorted(settings) if name in told or _is_below(name, told)]
+    for name in named:
+        yield f"  {name} = {settings[name]}"
+    if len(settings) > len(named):
+        yield f"  and {len(settings) - len(named)} at their defaults; best.yaml has them all"
+
+
+def _is_below(name: str, others: Iterable[str]) -> bool:
+    return any(name.startswith(f"{other}.") for other in others)
 
 
 def test_heading(report: Mapping[str, Any]) -> str:

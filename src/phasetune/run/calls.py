@@ -53,7 +53,7 @@ def first_call(request: RunRequest, store: ArtifactStore, environment: Mapping[s
     found = newest_trunk(store, run.stage, point.id, most_step=point.step, environment=environment)
     if found is not None and found[0] == point.step:
         return _branch(request, found[1], own, inherited=found[1].duration_seconds, notes=notes)
-    return _trunk(request, point, found, environment)
+    return _trunk(request, point, found, store, environment)
 
 
 def second_call(request: RunRequest, store: ArtifactStore, *, before: Call) -> Call:
@@ -73,9 +73,11 @@ def _trunk(
     request: RunRequest,
     point: TrunkPoint,
     found: tuple[int, Artifact] | None,
+    store: ArtifactStore,
     environment: Mapping[str, Any],
 ) -> Call:
     step, stored = (0, None) if found is None else found
+    _set_aside_of_another_environment(request, point, store)
     resumes, notes = _checkpoint(request, point.id, environment, most_step=point.step)
     if resumes is not None and resumes.step <= step:
         resumes = None
@@ -89,6 +91,14 @@ def _trunk(
         is_last=False,
         notes=notes,
     )
+
+
+def _set_aside_of_another_environment(
+    request: RunRequest, point: TrunkPoint, store: ArtifactStore
+) -> None:
+    """The first that is published stays, so one that can't be gone on from makes room."""
+    if store.intact(request.run.stage, point.key) is not None:
+        store.set_aside(request.run.stage, point.key, reason="environment")
 
 
 def _branch(

@@ -139,8 +139,8 @@ class Upkeep:
         shared = {identity for used in own for identity in (used.key, used.trunk)} - {None}
         others = [
             used
-            for used in all_references(self._paths)
-            if used.study != name and shared & {used.key, used.trunk}
+            for used in all_references(self._paths, besides=name)
+            if shared & {used.key, used.trunk}
         ]
         rows = study_checkpoints(self._paths, [self._study_paths], [*own, *others])
         return [row for row in rows if name in row.studies]

@@ -48,14 +48,15 @@ class Reference:
         return " ".join([self.stage, self.trial, *fold, *seed])
 
 
-def all_references(paths: ResultsPaths) -> list[Reference]:
-    """What every study below a results root refers to.
+def all_references(paths: ResultsPaths, *, besides: str | None = None) -> list[Reference]:
+    """What every study below a results root refers to, or every one besides a named one.
 
     Raises:
         StoreError: a study or a plan can't be read; the message names the file.
     """
     _refuse_lost_studies(paths)
-    return [found for study in paths.studies() for found in study_references(study)]
+    studies = [study for study in paths.studies() if study.root.name != besides]
+    return [found for study in studies for found in study_references(study)]
 
 
 def study_references(paths: StudyPaths) -> list[Reference]:

@@ -10,7 +10,7 @@ import math
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -26,6 +26,8 @@ from phasetune.store.kept import META, STATE, KeptCheckpoint, kept_checkpoints
 from phasetune.store.provenance import git_state, software
 
 SCHEMA = 1
+_LARGEST_WRITTEN_OUT = 1e9  # a file's name has 255 characters, a number up to 309 digits
+_ARCHIVE = b"PK\x03\x04"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -41,7 +43,8 @@ def checkpoint_name(epoch: int, metric: str, value: float | None) -> str:
     """Such as `epoch010_val_loss0.3456`; without the metric where there is no number."""
     if value is None or not math.isfinite(value):
         return f"epoch{epoch:03d}"
-    return f"epoch{epoch:03d}_{_UNSAFE.sub('_', metric)}{value:.4f}"
+    number = f"{value:.4f}" if abs(value) < _LARGEST_WRITTEN_OUT else f"{value:.4e}"
+    return f"epoch{epoch:03d}_{_UNSAFE.sub('_', metric)}{number}"
 
 
 def save_checkpoint(
@@ -121,16 +124,33 @@ def load_checkpoint(folder: Path, *, map_location: Any = "cpu") -> LoadedCheckpo
         schema = None if meta is None else meta.get("schema")
         raise StoreError(f"{folder / META} must be of schema {SCHEMA}, but is of {schema}")
     path = folder / STATE
+    _refuse_other(path, digest=meta.get("sha256"))
+    return LoadedCheckpoint(state=_loaded(path, map_location), meta=meta)
+
+
+def _refuse_other(path: Path, *, digest: object) -> None:
     try:
         found = _sha256(path)
-        if found != meta.get("sha256"):
-            raise StoreError(f"{path} is not what was saved: its digest is {found}")
+        with path.open("rb") as file:
+            begin = file.read(len(_ARCHIVE))
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
+    if found != digest:
+        raise StoreError(f"{path} is not what was saved: its digest is {found}")
+    if begin != _ARCHIVE:  # torch's old format believes any size that a file claims
+        raise StoreError(f"{path} must be an archive, as torch.save writes it")
+
+
+def _loaded(path: Path, map_location: Any) -> dict[str, Any]:
+    try:
         state = torch.load(path, map_location=map_location, weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:  # torch's own text advises to run what is in there
+        raise StoreError(f"{path} holds more than tensors and plain values; not loaded") from error
+    except Exception as error:  # whatever unpacking raises on forged bytes
         raise StoreError(f"{path} can't be loaded: {_first_line(error)}") from error
     if not isinstance(state, dict):
         raise StoreError(f"{path} must hold a mapping, but holds a {type(state).__name__}")
-    return LoadedCheckpoint(state=state, meta=meta)
+    return state
 
 
 def checkpoints_in(folder: Path) -> list[KeptCheckpoint]:
@@ -141,14 +161,28 @@ def checkpoints_in(folder: Path) -> list[KeptCheckpoint]:
 def newest_checkpoint(folder: Path, *, map_location: Any = "cpu") -> LoadedCheckpoint | None:
     """The newest checkpoint below a folder that is valid; None where there is none.
 
-    A newer one that is damaged is passed over with a warning that names it.
+    Damaged ones are passed over with a warning that names them and what is used instead.
     """
-    for checkpoint in reversed(checkpoints_in(folder)):
+    listed = checkpoints_in(folder)
+    faults = _without_meta(folder, listed)
+    newest = None
+    for checkpoint in reversed(listed):
         try:
-            return load_checkpoint(checkpoint.path, map_location=map_location)
+            newest = load_checkpoint(checkpoint.path, map_location=map_location)
         except StoreError as error:
-            warnings.warn(f"{error}; an earlier checkpoint is looked for", stacklevel=2)
-    return None
+            faults.append(str(error))
+        else:
+            break
+    if faults:
+        used = "nothing is left" if newest is None else f"{checkpoint.path} is used"
+        warnings.warn(f"{'; '.join(faults)}; {used}", stacklevel=2)
+    return newest
+
+
+def _without_meta(folder: Path, listed: Sequence[KeptCheckpoint]) -> list[str]:
+    known = {checkpoint.path for checkpoint in listed}
+    found = sorted(path.parent for path in folder.glob(f"[!.]*/{STATE}"))
+    return [f"{path} has no readable {META}" for path in found if path not in known]
 
 
 @cache

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils import deterministic as torch_deterministic
 
 from phasetune.stage.contract import StageContext
 
@@ -38,19 +37,28 @@ class Switches:
         if self.deterministic:
             os.environ.setdefault(WORKSPACE, _FIXED_WORKSPACE)
         torch.use_deterministic_algorithms(self.deterministic, warn_only=self.warn_only)
-        torch_deterministic.fill_uninitialized_memory = self.deterministic  # type: ignore[assignment]
+        _memory().fill_uninitialized_memory = self.deterministic
         torch.backends.cudnn.deterministic = self.deterministic
         torch.backends.cudnn.benchmark = self.cudnn_benchmark
         for backend in _fp32_backends():
             backend.fp32_precision = "tf32" if self.tf32 else "ieee"
 
 
+def allow_fused_attention(is_allowed: bool) -> None:
+    """Allow or leave out, for this process, attention's fused kernels: told only to warn, these
+    would not take their deterministic way.
+    """
+    cuda = torch.backends.cuda
+    for enable in (cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp, cuda.enable_cudnn_sdp):
+        enable(is_allowed)
+
+
 @contextmanager
 def torch_switches(ctx: StageContext) -> Iterator[None]:
     """Within the block torch's switches are as the study's numerics ask; then as they were.
 
-    Attention's fused kernels are left out on a GPU under `deterministic`: told only to warn, they
-    would not take their deterministic way.
+    Attention's fused kernels are left out on a GPU under `deterministic`, as
+    `allow_fused_attention` says.
     """
     switches = Switches(
         deterministic=ctx.deterministic,
@@ -67,25 +75,26 @@ def torch_switches(ctx: StageContext) -> Iterator[None]:
 def _restored() -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch_deterministic.fill_uninitialized_memory
+    fill = _memory().fill_uninitialized_memory
     cudnn = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
     precisions = [(backend, backend.fp32_precision) for backend in _fp32_backends()]
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        torch_deterministic.fill_uninitialized_memory = fill
+        _memory().fill_uninitialized_memory = fill
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
         for backend, precision in precisions:
             backend.fp32_precision = precision
 
 
+def _memory() -> Any:  # torch gives these switches no types
+    return torch.utils.deterministic
+
+
 def _fp32_backends() -> tuple[Any, ...]:
-    return (
-        torch.backends.cuda.matmul,
-        torch.backends.cudnn.conv,
-        torch.backends.cudnn.rnn,
-    )
+    backends: Any = torch.backends
+    return (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
 
 
 def _plain_attention(is_asked: bool) -> AbstractContextManager[Any]:

@@ -27,7 +27,7 @@ def recommended_loader_settings(
     Rows that are read from somewhere get a worker per CPU but one, which trains, up to eight; they
     stay alive over epochs, with four batches ahead each. Memory is pinned where a GPU copies it.
     """
-    available = cpus if cpus is not None else len(os.sched_getaffinity(0))
+    available = cpus if cpus is not None else _usable_cpus()
     workers = 0 if num_bytes is not None else max(0, min(_MOST_WORKERS, available - 1))
     return LoaderSettings(
         num_workers=workers,
@@ -35,3 +35,9 @@ def recommended_loader_settings(
         persistent_workers=workers > 0,
         prefetch_factor=_PREFETCHED if workers else None,
     )
+
+
+def _usable_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -14,20 +14,25 @@ _LARGEST = 2**32
 def set_seed(seed: int, *, deterministic: bool = True) -> None:
     """Seed Python's, numpy's and torch's generators on all devices, and set torch's switches.
 
-    `deterministic` gives equal bits on a GPU, and is slower there; without it only the seeds are
-    set. Python's hashing of text can't be seeded in a running process: set PYTHONHASHSEED before
-    it starts where the order of sets matters.
+    `deterministic` gives equal bits on a GPU, and is slower there; without it torch may choose
+    what is fastest. TF32 and cuDNN's benchmark are off either way. Python's hashing of text can't
+    be seeded in a running process: set PYTHONHASHSEED before it starts where the order of sets
+    matters.
 
     Raises:
         StageError: the seed is not in [0, 2**32).
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _LARGEST:
         raise StageError(f"seed must be a whole number from 0 to {_LARGEST - 1}, but is {seed!r}")
-    from phasetune.train.determinism import Switches
+    import torch
+
+    from phasetune.train.determinism import Switches, allow_fused_attention
     from phasetune.train.generators import seed_generators
 
     seed_generators(seed)
     Switches(deterministic=deterministic).set()
+    if torch.cuda.is_available():
+        allow_fused_attention(not deterministic)
 
 
 def describe_reproducibility() -> str:
@@ -43,7 +48,9 @@ def describe_reproducibility() -> str:
         "cuDNN deterministic": backends.cudnn.deterministic,
         "cuDNN benchmark": backends.cudnn.benchmark,
         "TF32 in matrix products": backends.cuda.matmul.fp32_precision == "tf32",
+        "TF32 in convolutions": backends.cudnn.conv.fp32_precision == "tf32",
         "TF32 in recurrent layers": backends.cudnn.rnn.fp32_precision == "tf32",
+        "fused attention on a GPU": backends.cuda.flash_sdp_enabled(),
         WORKSPACE: os.environ.get(WORKSPACE, "unset"),
         "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "unset"),
         "torch threads": torch.get_num_threads(),

@@ -32,7 +32,7 @@ def kept(
     """
     reasons: dict[int, list[str]] = defaultdict(list)
     epochs = sorted({one.epoch for one in saved})
-    for epoch in epochs[len(epochs) - last :] if last else []:
+    for epoch in epochs[-last:] if last else []:
         reasons[epoch].append("last")
     for epoch, reason in _best(saved, best, mode):
         reasons[epoch].append(reason)

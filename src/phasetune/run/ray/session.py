@@ -28,6 +28,10 @@ ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 
+ARENAS = "MALLOC_ARENA_MAX"
+"""Of glibc, read when a worker starts. With one arena threads, and so the trainable, take memory
+from the heap that `allocator` keeps; with one of their own they would map large blocks anew."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
@@ -47,7 +51,8 @@ def cluster(address: str | None) -> Iterator[Cluster]:
         StudyError: no cluster answers at the address.
     """
     joining = {} if address is None else {AUTHENTICATION: "token"}
-    with environment({**ENVIRONMENT, **joining}):
+    arenas = {ARENAS: os.environ.get(ARENAS, "1")}
+    with environment({**ENVIRONMENT, **arenas, **joining}):
         import ray
 
         was_connected = ray.is_initialized()

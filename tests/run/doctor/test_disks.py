@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from phasetune.run.disks import disk_part
+from phasetune.run.doctor.disks import disk_part
 
 GIB = 1 << 30
 

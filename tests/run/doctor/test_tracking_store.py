@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from phasetune.run.tracking_store import TrackingState, ask_tracking_store, shown_uri
+from phasetune.run.doctor.tracking_store import TrackingState, ask_tracking_store, shown_uri
 
 
 @contextmanager

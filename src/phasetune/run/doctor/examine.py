@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from phasetune.run.devices import Gpu, are_gpus_hidden, gpus
-from phasetune.run.part import Part
+from phasetune.run.doctor.part import Part
 from phasetune.run.ray.token import (
     TokenFile,
     is_authentication_on,

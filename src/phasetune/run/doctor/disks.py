@@ -6,7 +6,7 @@ from pathlib import Path
 
 from phasetune.errors import StoreError
 from phasetune.run.budget import LEAST_FREE_SHARE, LEAST_NEED_BYTES
-from phasetune.run.part import Part, together
+from phasetune.run.doctor.part import Part, together
 from phasetune.store.paths import results_at
 from phasetune.store.space import disk_free, size_text
 

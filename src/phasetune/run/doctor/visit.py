@@ -11,10 +11,10 @@ from typing import Any
 
 from phasetune.run.cgroups import cgroup_limits
 from phasetune.run.devices import are_gpus_hidden, memory, processor
-from phasetune.run.disks import disk_part
-from phasetune.run.examine import gpu_part, ray_part, torch_part
-from phasetune.run.part import Part, together
-from phasetune.run.tracking_store import TrackingState, ask_tracking_store
+from phasetune.run.doctor.disks import disk_part
+from phasetune.run.doctor.examine import gpu_part, ray_part, torch_part
+from phasetune.run.doctor.part import Part, together
+from phasetune.run.doctor.tracking_store import TrackingState, ask_tracking_store
 from phasetune.store.provenance import software
 from phasetune.train.loader import recommended_loader_settings
 

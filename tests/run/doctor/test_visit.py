@@ -14,7 +14,7 @@ PARTS = {
 }  # fmt: skip
 IMPORTED = """
 import sys
-import phasetune.run.doctor
+import phasetune.run.doctor.visit
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

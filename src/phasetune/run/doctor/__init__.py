@@ -1,0 +1,1 @@
+"""What this machine offers a study, and what is wrong with it: asked part by part, by `doctor`."""
