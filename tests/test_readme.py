@@ -60,9 +60,9 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_the_commands_shown_exist() -> None:
     from phasetune.cli.main import app
 
-    named = set(re.findall(r"^phasetune (\w+)", README, re.MULTILINE))
+    named = set(re.findall(r"^phasetune (\w+) ", README, re.MULTILINE))
     helped = CliRunner().invoke(app, ["--help"]).output
-    assert named == {"plan", "run", "trial", "best", "data"}
+    assert named == {"plan", "run", "trial", "best", "data", "checkpoints", "gc", "doctor"}
     assert all(re.search(rf"^  {name} ", helped, re.MULTILINE) for name in named)
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", README, re.MULTILINE):

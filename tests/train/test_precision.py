@@ -1,10 +1,14 @@
 """Mixed precision: what is computed in what, how a step is clipped, and what a checkpoint keeps."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from phasetune.train.optimizers import make_optimizer, parameter_groups
 from phasetune.train.precision import Precision
+from phasetune.train.settings import Training
 
 CPU = torch.device("cpu")
 ALL = pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
@@ -19,11 +23,22 @@ def model_of(weight: float = 0.0) -> nn.Linear:
     return model
 
 
-def step(precision: Precision, model: nn.Linear, loss: Tensor, *, clip_norm: float = 1.0) -> None:
-    """One step of descent at rate 1."""
+def step(
+    precision: Precision, model: nn.Module, *losses: Tensor, clip_norm: float | None = 1.0
+) -> float:
+    """One step of descent at rate 1; returns the norm of its gradients before they are clipped."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     optimizer.zero_grad()
-    precision.step(loss, optimizer, model, clip_norm=clip_norm)
+    for loss in losses:
+        precision.backward(loss)
+    norm = precision.gradient_norm(optimizer)
+    precision.step(optimizer, norm, clip_norm=clip_norm)
+    return float(norm)
+
+
+def line(model: nn.Linear, *slopes: float) -> Tensor:
+    """A loss with these gradients."""
+    return (model.weight * torch.tensor([slopes])).sum()
 
 
 def test_fp32_computes_as_without_it() -> None:
@@ -71,17 +86,52 @@ def test_a_step_goes_down_no_further_than_the_norm(
     name: str, slopes: list[float], moved: list[float]
 ) -> None:
     model = model_of()
-    step(Precision(CPU, name), model, (model.weight * torch.tensor([slopes])).sum())
+    step(Precision(CPU, name), model, line(model, *slopes))
     torch.testing.assert_close(model.weight.detach(), torch.tensor([moved]), rtol=1e-5, atol=0.0)
+
+
+@ALL
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+def test_the_norm_told_is_that_before_clipping_and_without_a_scale(
+    name: str, clip_norm: float | None
+) -> None:
+    model = model_of()
+    norm = step(Precision(CPU, name), model, line(model, 30.0, 40.0), clip_norm=clip_norm)
+    assert norm == pytest.approx(50.0)
+    moved = model.weight.detach().norm().item()
+    assert moved == pytest.approx(50.0 if clip_norm is None else clip_norm, rel=1e-5)
+
+
+@ALL
+def test_gradients_of_several_losses_add_up_to_one_step(name: str) -> None:
+    model = model_of()
+    norm = step(Precision(CPU, name), model, line(model, 3.0, 0.0), line(model, 0.0, 4.0))
+    assert norm == pytest.approx(5.0)
+    torch.testing.assert_close(model.weight.detach(), torch.tensor([[-0.6, -0.8]]))
+
+
+def test_a_step_in_fp32_is_torchs_own_bit_for_bit() -> None:
+    ours, theirs = model_of(0.3), model_of(0.3)
+    step(Precision(CPU, "fp32"), ours, line(ours, 0.7, 1.9))
+    line(theirs, 0.7, 1.9).backward()
+    nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+    torch.optim.SGD(theirs.parameters(), lr=1.0).step()
+    assert torch.equal(ours.weight, theirs.weight)
+
+
+def test_what_is_frozen_has_no_part_in_the_norm() -> None:
+    first, second = model_of(), model_of()
+    first.weight.requires_grad_(False)
+    both = nn.Sequential(first, second)
+    assert step(Precision(CPU, "fp32"), both, line(second, 3.0, 4.0)) == pytest.approx(5.0)
+    assert torch.equal(first.weight, torch.zeros(1, 2))
 
 
 def test_the_norm_is_that_of_all_gradients_together() -> None:
     first, second = model_of(), model_of()
     both = nn.Sequential(first, second)
-    loss = (first.weight * torch.tensor([[0.0, 30.0]])).sum()
-    loss += (second.weight * torch.tensor([[40.0, 0.0]])).sum()
-    optimizer = torch.optim.SGD(both.parameters(), lr=1.0)
-    Precision(CPU, "fp32").step(loss, optimizer, both, clip_norm=5.0)
+    loss = line(first, 0.0, 30.0) + line(second, 40.0, 0.0)
+    step(Precision(CPU, "fp32"), both, loss, clip_norm=5.0)
     torch.testing.assert_close(first.weight.detach(), torch.tensor([[0.0, -3.0]]))
     torch.testing.assert_close(second.weight.detach(), torch.tensor([[-4.0, 0.0]]))
 
@@ -124,3 +174,53 @@ def test_a_checkpoint_of_what_scales_nothing_is_empty(name: str) -> None:
     step(precision, model_of(), model_of().weight.sum())
     assert precision.state_dict() == {}
     precision.load_state_dict({})
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16"])
+@pytest.mark.parametrize("optimizer_name", ["adamw", "adam", "sgd"])
+def test_a_step_can_be_left_out_without_looking(name: str, optimizer_name: Any) -> None:
+    precision, model = Precision(CPU, name), model_of(1.0)
+    untouched = model_of(1.0)
+    optimizer, alone = optimizer_of(model, optimizer_name), optimizer_of(untouched, optimizer_name)
+    for is_bad in (True, False, True, False):
+        fused_step(precision, model, optimizer, slope=torch.inf if is_bad else 0.5, skip=is_bad)
+        if not is_bad:
+            fused_step(Precision(CPU, name), untouched, alone, slope=0.5, skip=False)
+        assert torch.equal(model.weight, untouched.weight)
+    assert not torch.equal(model.weight, torch.ones(1, 2))
+
+
+@pytest.mark.parametrize("optimizer_name", ["adamw", "adam", "sgd"])
+def test_fp16_begins_with_steps_that_overflow_and_none_of_them_leaves_a_trace(
+    optimizer_name: Any,
+) -> None:
+    precision, model = Precision(CPU, "fp16"), model_of(1.0)
+    optimizer = optimizer_of(model, optimizer_name)
+    fused_step(precision, model, optimizer, slope=torch.inf, skip=True)
+    fused_step(precision, model, optimizer, slope=0.5, skip=False)
+    untouched = model_of(1.0)
+    alone = optimizer_of(untouched, optimizer_name)
+    fused_step(Precision(CPU, "fp16"), untouched, alone, slope=0.5, skip=False)
+    assert torch.equal(model.weight, untouched.weight)
+    assert bool(model.weight.isfinite().all())
+
+
+def optimizer_of(model: nn.Linear, name: Any) -> torch.optim.Optimizer:
+    training = Training(optimizer=name, learning_rate=0.1)
+    groups = parameter_groups([(model, 0.1)], weight_decay=0.0)
+    return make_optimizer(groups, training, device=CPU)
+
+
+def fused_step(
+    precision: Precision,
+    model: nn.Linear,
+    optimizer: torch.optim.Optimizer,
+    *,
+    slope: float,
+    skip: bool,
+) -> None:
+    optimizer.zero_grad()
+    precision.backward(line(model, slope, slope))
+    norm = precision.gradient_norm(optimizer)
+    precision.skip_if(optimizer, torch.tensor(skip))
+    precision.step(optimizer, norm, clip_norm=1.0)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils import deterministic as torch_deterministic
 
 from phasetune.errors import StageError
 from phasetune.train.determinism import WORKSPACE, allow_fused_attention
 from phasetune.train.reproducibility import describe_reproducibility, set_seed
 
 BACKENDS: Any = torch.backends
+MEMORY: Any = torch.utils.deterministic
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +22,13 @@ def _switches_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """`set_seed` changes the process for good, which no other test shall see."""
     monkeypatch.setenv(WORKSPACE, "")
     monkeypatch.delenv(WORKSPACE)
-    fill = torch_deterministic.fill_uninitialized_memory
+    fill = MEMORY.fill_uninitialized_memory
     held = [BACKENDS.cudnn.conv, BACKENDS.cudnn.rnn, BACKENDS.cuda.matmul]
     precisions = [backend.fp32_precision for backend in held]
     cudnn = BACKENDS.cudnn.deterministic, BACKENDS.cudnn.benchmark
     yield
     torch.use_deterministic_algorithms(False)
-    torch_deterministic.fill_uninitialized_memory = fill
+    MEMORY.fill_uninitialized_memory = fill
     BACKENDS.cudnn.deterministic, BACKENDS.cudnn.benchmark = cudnn
     for backend, precision in zip(held, precisions, strict=True):
         backend.fp32_precision = precision

@@ -121,7 +121,7 @@ def test_a_schedule_counts_parameters_in_epochs(
 def test_what_can_share_a_trunk_has_its_rates_in_common_up_to_the_branch(
     name: str, step: int
 ) -> None:
-    short, long = (Training(epochs=epochs, schedule=name) for epochs in (10, 25))  # type: ignore[arg-type]
+    short, long = (Training(epochs=epochs, schedule=name) for epochs in (10, 25))
     milestone = short.milestone()
     assert milestone is not None
     assert milestone.branch_step is not None

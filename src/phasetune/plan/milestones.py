@@ -1,4 +1,4 @@
-"""Why an epoch is never trained twice: runs that are prefixes of one another are cut from one trunk.
+"""Why an epoch is never trained twice: runs that are prefixes of one another have one trunk.
 
 Runs that differ in their horizon alone, and whose way up to a branch point does not depend on it,
 have one trunk. It ends at the largest branch point; each run branches off at its own and goes on

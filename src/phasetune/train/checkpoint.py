@@ -81,21 +81,35 @@ def write_state(
     metrics: Mapping[str, float],
     parameters: Mapping[str, Any],
 ) -> None:
-    """Write a state and its `meta.json` straight into a folder."""
-    path = folder / STATE
-    torch.save(dict(state), path)
+    """Write a state and its `meta.json` straight into a folder.
+
+    Raises:
+        OSError: the disk is full or the folder can't be written.
+    """
+    path, git = folder / STATE, _git()  # asked before: a file that is new makes a work tree dirty
+    _save(state, path)
     meta = {
         "schema": SCHEMA,
         "epoch": epoch,
         "metrics": dict(metrics),
         "parameters": dict(parameters),
-        "git": _git(),
+        "git": git,
         "versions": software(),
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
         "size": path.stat().st_size,
         "sha256": _sha256(path),
     }
     (folder / META).write_text(document_text(meta))
+
+
+def _save(state: Mapping[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        try:
+            torch.save(dict(state), file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch speaks of positions in the file
+                raise error.__context__ from None
+            raise
 
 
 def tell_why_kept(checkpoint: Path, reasons: tuple[str, ...]) -> None:
