@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+BENCHMARKS = lstm_step fit_epoch profile_epoch allocator many_trials sharing storage runs_through_ray
 
 .PHONY: run test bench clean
 
@@ -13,11 +14,11 @@ test: $(VENV)/installed-dev ## lint, types, import contract, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not ray"
+	$(BIN)/python -m pytest -m ray
 
-bench: $(VENV)/installed-dev ## measurements, side by side
-	$(BIN)/python benchmarks/runs_through_ray.py
-	$(BIN)/python benchmarks/lstm_step.py
+bench: $(VENV)/installed-dev ## measurements, side by side; about fifteen minutes
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean: ## forget the environment, not the results
 	rm -rf $(VENV) build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -23,6 +23,7 @@ from measuring import (  # type: ignore[import-not-found]  # it lies beside this
     in_turn,
     memory_mib,
     milliseconds,
+    ratio_text,
     ratios,
     spread,
     timed,
@@ -143,7 +144,7 @@ def compare_sizes(few: int, many: int) -> None:
         growth = ratios(found[str(many)], found[str(few)])
         flat = "flat" if statistics.median(growth) <= MOST_GROWTH else "NOT FLAT"
         shown = ", ".join(f"of {size} {milliseconds(times)}" for size, times in found.items())
-        print(f"a trial, {kind}: {shown}; ratio {spread(growth)}, 3 pairs: {flat}", flush=True)
+        print(f"a trial, {kind}: {shown}; {ratio_text(growth)}: {flat}", flush=True)
 
 
 def main(num_trials: int) -> None:

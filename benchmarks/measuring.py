@@ -64,15 +64,16 @@ def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(over, under, strict=True)]
 
 
+def ratio_text(values: Sequence[float]) -> str:
+    """A ratio with its range, and of how many pairs it is."""
+    pairs = "1 pair" if len(values) == 1 else f"{len(values)} pairs"
+    return f"ratio {spread(values)}, {pairs}"
+
+
 def verdict(values: Sequence[float], *, goal: float) -> str:
     """A ratio with its range, and whether its median reaches a goal that it must not fall below."""
-    median = statistics.median(values)
-    reached = "reached" if median >= goal else "MISSED"
-    return f"ratio {spread(values)}, {_pairs(values)}; goal {goal:g} or more: {reached}"
-
-
-def _pairs(values: Sequence[float]) -> str:
-    return "1 pair" if len(values) == 1 else f"{len(values)} pairs"
+    reached = "reached" if statistics.median(values) >= goal else "MISSED"
+    return f"{ratio_text(values)}; goal {goal:g} or more: {reached}"
 
 
 def memory_mib() -> float:

@@ -13,7 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measuring import in_turn, milliseconds, ratios, spread, timed  # type: ignore[import-not-found]
+from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+    in_turn,
+    milliseconds,
+    ratio_text,
+    ratios,
+    spread,
+    timed,
+)
 from phasetune import Study, run_study
 from phasetune.run.ray.session import Terminal, cluster, environment
 
@@ -77,7 +84,7 @@ def main() -> None:
         print(f"{name:5}  {RUNS} runs: {spread(times)} s, {milliseconds(times, of=RUNS)} a run")
     goal = "reached" if max(found["ours"]) / RUNS <= MOST_SECONDS else "MISSED"
     print(f"ours: at most {MOST_SECONDS} s a run: {goal}")
-    print(f"ours / alone: ratio {spread(ratios(found['ours'], found['alone']))}, {PAIRS} pairs")
+    print(f"ours / alone: {ratio_text(ratios(found['ours'], found['alone']))}")
 
 
 if __name__ == "__main__":

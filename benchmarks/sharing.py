@@ -19,6 +19,7 @@ import torch
 
 from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
     in_turn,
+    ratio_text,
     ratios,
     spread,
     timed,
@@ -57,7 +58,7 @@ def study(sigmas: list[float]) -> Study:
         {
             "name": "sharing",
             "workload": "phasetune.workloads.windows",
-            "data": {"source": "synthetic", "windows": 400, "unlabeled": 2000},
+            "data": {"source": "synthetic", "windows": 400, "unlabeled": 1500},
             "params": {"pretrain": pretrain, "finetune": finetune},
             "replicates": {"folds": 2},
             "objective": {"metric": "accuracy", "mode": "max"},
@@ -140,9 +141,9 @@ def through_ray(cold: Cold, root: Path) -> None:
     with terminal.quietly():
         entered.__exit__(None, None, None)
     alone, shared = found.values()
-    print(f"  without the cluster's start: {verdict(ratios(alone, shared), goal=GOAL)}")
+    print(f"  without the cluster's start: {ratio_text(ratios(alone, shared))}")
     with_it = ratios([alone[0] + start_up], [shared[0] + start_up])
-    print(f"  with its {start_up:.1f} s: {verdict(with_it, goal=GOAL)}", flush=True)
+    print(f"  with its {start_up:.1f} s: {ratio_text(with_it)}", flush=True)
 
 
 def main(pairs: int) -> None:

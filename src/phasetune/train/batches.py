@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from phasetune.errors import StageError
 from phasetune.stage.seeds import derived_seed
 from phasetune.train.generators import generators_state, restore_generators, seed_generators
 from phasetune.train.loader import LoaderSettings, recommended_loader_settings
@@ -127,7 +128,12 @@ class _DatasetBatches(Dataset[tuple[Tensor, ...]]):
 
     def _item(self, stream: int, row: int) -> Any:
         seed_generators(derived_seed(stream, row))
-        return self._dataset[row]
+        item = self._dataset[row]
+        if not isinstance(item, tuple | list):
+            raise StageError(
+                f"a dataset must give tuples of tensors, but row {row} is a {type(item).__name__}"
+            )
+        return item
 
 
 def batches_of(

@@ -39,6 +39,7 @@ def fit(
     Raises:
         StageError: a loss is not finite, memory is too short, or the model lacks what is asked.
     """
+    _refuse_nothing(task, training)
     _enable_checkpointing(task, training)
     state = TrainingState(task, ctx, training)
     saver = Saver(state, ctx)
@@ -152,6 +153,11 @@ def _finite(loss: float, what: str, state: TrainingState) -> float:
         way_out = "a lower learning_rate or clip_norm may help" if epoch else "look at the data"
         raise StageError(f"{what} is {loss} in epoch {epoch}; {way_out}")
     return loss
+
+
+def _refuse_nothing(task: Task, training: Training) -> None:
+    if training.epochs and task.batches.num_rows == 0:
+        raise StageError("there are no rows to train on; give it data, or epochs 0")
 
 
 def _enable_checkpointing(task: Task, training: Training) -> None:

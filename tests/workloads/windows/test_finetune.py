@@ -21,6 +21,7 @@ from window_stages import context, finetuning, pretraining, small_data
 
 Trained = Callable[..., tuple[Context, dict[str, float]]]
 MODEL = "model.safetensors"
+STEPS_PER_EPOCH = 4  # 51 rows that are fitted, in batches of 16
 KNOWN = ("exp_avg", "exp_avg_sq", "step")
 PLAIN = {"mixup_probability": 0.0, "cutmix_probability": 0.0, "weight_decay": 0.0}
 SMOOTH = {**PLAIN, "learning_rate": 0.001}  # so that the last epoch is the best
@@ -191,8 +192,8 @@ def test_thawing_keeps_what_the_optimizer_knows_of_the_head(
 
         def _known_of_head(self) -> list[Tensor]:
             state = self.optimizer.state
-            head = self.optimizer.param_groups[1]["params"]
-            return [state[one][name].clone() for one in head if one in state for name in KNOWN]
+            head = [one for one in _head(self) if one in state]
+            return [state[one][name].clone() for one in head for name in KNOWN]
 
     monkeypatch.setattr(module, "Classification", Remembered)
     trained(epochs=4, freeze_epochs=2, batch_size=60)
@@ -257,7 +258,7 @@ def test_an_encoder_that_is_damaged_is_named(
 
 @pytest.mark.parametrize("stop_in", [1, 2, 3, 4])
 def test_a_cut_run_goes_on_to_the_same_bytes(trained: Trained, stop_in: int) -> None:
-    """Cut inside the frozen part, at its end, and after it."""
+    """Cut inside an epoch of the frozen part, in the first one after it, and later."""
     whole, metrics = trained(epochs=5, freeze_epochs=2)
     cut, returned = trained({"stop_in": stop_in}, epochs=5, freeze_epochs=2)
     assert returned == {}
@@ -265,20 +266,19 @@ def test_a_cut_run_goes_on_to_the_same_bytes(trained: Trained, stop_in: int) -> 
     resumed, found = trained({"resumed": cut.checkpoint}, epochs=5, freeze_epochs=2)
     assert model_of(resumed) == model_of(whole)
     assert found == metrics
-    assert cut.rows + resumed.rows == whole.rows
+    assert {**cut.by_step, **resumed.by_step} == whole.by_step
 
 
-def test_a_run_that_is_cut_each_epoch_goes_on_too(trained: Trained) -> None:
+def test_a_run_that_is_cut_after_each_step_goes_on_too(trained: Trained) -> None:
     whole, metrics = trained(epochs=4)
-    found: dict[str, float] = {}
-    given: dict[str, Any] = {"stop_in": 1}
-    rows: list[dict[str, float]] = []
-    for _ in range(4):
-        ctx, found = trained(given, epochs=4)
-        given = {"stop_in": 1, "resumed": ctx.checkpoint}
-        rows += ctx.rows
-    assert (found, rows) == ({}, whole.rows)
-    last, found = trained({"resumed": ctx.checkpoint}, epochs=4)
+    checkpoint: Path | None = None
+    rows: dict[int, dict[str, float]] = {}
+    for _ in range(4 * STEPS_PER_EPOCH):
+        cut, found = trained({"stop_at": 1, "resumed": checkpoint}, epochs=4)
+        assert (found, list(cut.output.iterdir())) == ({}, [])
+        checkpoint, rows = cut.checkpoint, {**rows, **cut.by_step}
+    assert rows == whole.by_step
+    last, found = trained({"resumed": checkpoint}, epochs=4)
     assert (found, last.rows) == (metrics, [])
     assert model_of(last) == model_of(whole)
 

@@ -104,9 +104,8 @@ def _assert_scores(
 def test_metrics_of_training_are_those_of_the_history(trained: Trained) -> None:
     ctx, metrics = trained(epochs=6)
     losses = [row["val_loss"] for row in ctx.rows]
-    assert [set(row) for row in ctx.rows] == [
-        {"train_loss", "val_loss", "val_accuracy", "step"}
-    ] * 6
+    told = {"train_loss", "gradient_norm", "learning_rate", "val_loss", "val_accuracy", "step"}
+    assert [set(row) for row in ctx.rows] == [told] * 6
     assert metrics["best_val_loss"] == min(losses)
     assert metrics["best_epoch"] == 1 + losses.index(min(losses))
     assert metrics["epochs_trained"] == 6.0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from phasetune import StageError
 from phasetune.workloads.windows import Data, Pretrain
@@ -60,10 +61,15 @@ def parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list
         numbers = {row.tobytes(): i for i, row in enumerate(data.windows_of("unlabeled"))}
         return [
             [numbers[row.numpy().tobytes()] for row in rows]
-            for rows in (made[0]._train, made[0]._held_out)
+            for rows in (trained_rows(made[0]), made[0]._held_out)
         ]
 
     return find
+
+
+def trained_rows(task: Reconstruction) -> Tensor:
+    """What an epoch goes over, shape [n, time, channel]."""
+    return torch.cat([rows for (rows,) in task.batches.epoch(1, batch_size=7, seed=0)])
 
 
 Augmented = Callable[..., Data]

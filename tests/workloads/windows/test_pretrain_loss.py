@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from phasetune.train.task import Batch
 from phasetune.workloads.windows import Data
 from phasetune.workloads.windows.model import EncoderShape, normalized
 from phasetune.workloads.windows.pretrain import (
@@ -29,6 +30,10 @@ def validated(task: Reconstruction) -> float:
     return task.validate()["val_loss"]
 
 
+def batch_of(task: Reconstruction, size: int) -> Batch:
+    return next(task.batches.epoch(1, batch_size=size, seed=1))
+
+
 @pytest.mark.parametrize(
     ("val_fraction", "sizes"), [(0.0001, (39, 1)), (0.1, (36, 4)), (0.9999, (1, 39))]
 )
@@ -38,7 +43,8 @@ def test_each_window_is_trained_on_or_validates_never_both(
     ctx = context(tmp_path / "runs", data)
     task = Reconstruction(ctx, pretraining(val_fraction=val_fraction))
     seen = forward_calls(task.model)
-    task.loss(torch.arange(task.num_rows))
+    for batch in task.batches.epoch(1, batch_size=task.batches.num_rows, seed=1):
+        task.loss(batch)
     validated(task)
     fitted, watched = seen[0]["windows"], torch.cat([call["windows"] for call in seen[1:]])
     assert (len(fitted), len(watched)) == sizes
@@ -67,7 +73,7 @@ def test_the_loss_is_the_error_of_what_is_hidden_plus_the_spread_term(
         context(tmp_path / "runs", data), pretraining(spread_weight=spread_weight)
     )
     calls = forward_calls(task.model)
-    loss = task.loss(torch.arange(12)).item()
+    loss = task.loss(batch_of(task, 12)).item()
     call = {name: value.detach().double().numpy() for name, value in calls[0].items()}
     hidden = call["mask"].astype(bool)
     assert hidden.sum(axis=1).tolist() == [3] * 12  # a quarter of four patches of three steps
@@ -81,7 +87,7 @@ def test_each_loss_takes_one_pass_of_the_encoder(data: Data, tmp_path: Path) -> 
     task = Reconstruction(context(tmp_path / "runs", data), pretraining())
     passes: list[int] = []
     task.model.encoder.register_forward_hook(lambda _, given, __: passes.append(len(given[0])))
-    task.loss(torch.arange(7))
+    task.loss(batch_of(task, 7))
     assert passes == [7]
     validated(task)
     assert passes == [7, 4]
