@@ -1,134 +1,19 @@
 """The fit loop: what it ends with, what it counts, and that a cut leaves no trace."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
+from fit_tasks import NUM_ROWS, Noisy, Scripted, assert_same_weights, fresh, trained, training
 from phasetune.errors import StageError
-from phasetune.stage.contract import StageContext
 from phasetune.train import saving as module
-from phasetune.train.batches import Batches, Tensors
 from phasetune.train.fit import fit
-from phasetune.train.progress import Progress
-from phasetune.train.settings import Training
-from phasetune.train.task import Batch, Task
 from stage_context import Context
 
-NUM_ROWS = 22
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-class Noisy:
-    """Classes of points, by a network that drops out, counts batches and freezes in between."""
-
-    is_splittable = False
-
-    def __init__(self, *, num_draws: int = 1) -> None:
-        self._points = torch.randn(NUM_ROWS + 10, 4, generator=torch.Generator().manual_seed(1))
-        self._labels = self._points[:, :3].argmax(dim=1)
-        self._first = nn.Linear(4, 8)
-        rest = nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)
-        self.model: nn.Module = nn.Sequential(self._first, *rest)
-        weights = self.model.parameters()
-        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(weights, lr=0.05)
-        self.optimizer.param_groups[0]["initial_lr"] = 0.05
-        self.batches: Batches = Tensors(torch.arange(NUM_ROWS))
-        self._num_draws = num_draws
-        self.orders: list[list[int]] = []
-        self.draws: list[float] = []
-
-    def begin_epoch(self, epoch: int) -> None:
-        self._first.requires_grad_(epoch % 3 != 1)
-        self.model.train()
-        self.orders.append([])
-        self.draws += torch.rand(self._num_draws).tolist()
-
-    def loss(self, batch: Batch) -> Tensor:
-        (rows,) = batch
-        self.orders[-1] += rows.tolist()
-        return 8.0 * functional.cross_entropy(self.model(self._points[rows]), self._labels[rows])
-
-    def validate(self) -> dict[str, float]:
-        logits = self.model(self._points[NUM_ROWS:])
-        return {"val_loss": float(functional.cross_entropy(logits, self._labels[NUM_ROWS:]))}
-
-
-class Scripted:
-    """A weight that counts the steps; losses are told per epoch, or are the row numbers."""
-
-    is_splittable = True
-
-    def __init__(
-        self,
-        *,
-        val: list[float],
-        train: list[float] | None = None,
-        slope: float = 0.5,
-        num_rows: int = 1,
-    ) -> None:
-        self.model: nn.Module = nn.Linear(1, 1, bias=False)
-        self._weight = next(self.model.parameters())
-        nn.init.zeros_(self._weight)
-        self.optimizer: torch.optim.Optimizer = torch.optim.SGD([self._weight], lr=2.0)
-        self.optimizer.param_groups[0]["initial_lr"] = 2.0
-        self.batches: Batches = Tensors(torch.arange(num_rows))
-        self._val, self._train, self._slope, self._epoch = val, train, slope, 0
-        self.was_ready: list[bool] = []
-
-    @property
-    def weight(self) -> float:
-        return float(self._weight.detach())
-
-    def begin_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-        self.model.train()
-
-    def loss(self, batch: Batch) -> Tensor:
-        (rows,) = batch
-        told = rows.float().mean() if self._train is None else self._train[self._epoch - 1]
-        push = -self._slope * self._weight.sum()
-        return told + push - push.detach()
-
-    def validate(self) -> dict[str, float]:
-        self.was_ready.append(not self.model.training and not torch.is_grad_enabled())
-        return {"val_loss": self._val[max(self._epoch - 1, 0)], "doubled": 2.0 * self._epoch}
-
-
-def training(**changes: Any) -> Training:
-    chosen: dict[str, Any] = {"epochs": 5, "batch_size": 4, "clip_norm": 1.0, "patience": None}
-    return Training(**{**chosen, **changes})
-
-
-def trained(task: Task, ctx: StageContext, asked: Training, *, patience_from: int = 0) -> Progress:
-    progress = fit(task, ctx, asked, patience_from=patience_from)
-    assert progress is not None
-    return progress
-
-
-def fresh(seed: int = 3) -> Noisy:
-    torch.manual_seed(seed)
-    return Noisy()
-
-
-def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
-    torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0.0, atol=0.0)
-
-
 CALLS_PER_EPOCH = 7
-"""How often a fit asks whether to stop: between its six steps, at an epoch's end, and for a save."""
+"""How often a fit asks for an end: between its six steps, at an epoch's end, and for a save."""
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -272,7 +157,8 @@ def test_a_loss_that_is_not_finite_names_its_epoch_and_batch(loss: float, tmp_pa
     ctx = Context(output=tmp_path / "out")
     way_out = "; a lower learning_rate or clip_norm may help$"
     task = Scripted(val=[1.0] * 3, train=[1.0, loss, 1.0], num_rows=9)
-    with pytest.raises(StageError, match="not finite in epoch 2, batch 1 .rows of 4.*may help$"):
+    bad_step = r"not finite in epoch 2, batch 1 \(rows of 4\).*may help$"
+    with pytest.raises(StageError, match=bad_step):
         fit(task, ctx, training(epochs=3))
     assert (task.weight, list(ctx.by_step)) == (3.0, [1])
     with pytest.raises(StageError, match=f"^the validation loss is {loss} in epoch 3{way_out}"):

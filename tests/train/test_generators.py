@@ -19,8 +19,8 @@ def drawn(count: int = 3) -> tuple[list[float], ...]:
     return (
         [random.random() for _ in range(count)],  # noqa: S311
         [random.gauss() for _ in range(count)],
-        np.random.random(count).tolist(),  # noqa: NPY002
-        np.random.normal(size=count).tolist(),  # noqa: NPY002
+        np.random.random(count).tolist(),
+        np.random.normal(size=count).tolist(),
         torch.rand(count).tolist(),
         torch.randn(count).tolist(),
     )

@@ -98,8 +98,9 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:
-    """The first few by name, as many as a line has room for."""
-    shown = [f"{name} {value:.4g}" for name, value in sorted(metrics.items())[:_MOST_METRICS]]
+    """The first few, validated ones before others, as many as a line has room for."""
+    names = sorted(metrics, key=lambda name: (not name.startswith(("val_", "best_val")), name))
+    shown = [f"{name} {metrics[name]:.4g}" for name in names[:_MOST_METRICS]]
     return ", ".join(shown) + (", ..." if len(metrics) > _MOST_METRICS else "")
 
 

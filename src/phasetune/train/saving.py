@@ -72,6 +72,8 @@ class Saver:
         state, ctx = self._state, self._ctx
         if ctx.trunk is not None and ctx.trunk.until is not None:
             self._write(ctx.output, {})
+            for checkpoint in ctx.checkpoints.iterdir():  # they are in the output now
+                discard(checkpoint)
             return None
         state.task.model.load_state_dict(state.best)
         state.read_log()

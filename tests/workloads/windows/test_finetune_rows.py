@@ -14,8 +14,8 @@ from phasetune.train.splits import inner_split, outer_split
 from phasetune.workloads.windows import Data, load
 from phasetune.workloads.windows.finetune import finetune
 from phasetune.workloads.windows.pretrain import pretrain
+from stage_context import Context
 from window_stages import (
-    Context,
     context,
     data_in,
     finetuning,
