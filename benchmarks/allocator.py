@@ -21,13 +21,13 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from lstm_step import (  # type: ignore[import-not-found]  # it lies beside this file
+from lstm_step import (
     CHANNELS,
     TIME,
     new_model,
     our_step,
 )
-from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+from measuring import (
     computed,
     in_turn,
     milliseconds,

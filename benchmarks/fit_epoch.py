@@ -19,7 +19,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+from measuring import (
     computed,
     in_turn,
     milliseconds,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+from measuring import (
     computed,
     in_turn,
     milliseconds,

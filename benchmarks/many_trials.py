@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+from measuring import (
     computed,
     in_turn,
     memory_mib,

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from fit_epoch import context, new_task, our_epoch  # type: ignore[import-not-found]
-from measuring import timed  # type: ignore[import-not-found]  # they lie beside this file
+from fit_epoch import context, new_task, our_epoch
+from measuring import timed
 from phasetune.workloads.windows import Pretrain
 
 TOP = 12

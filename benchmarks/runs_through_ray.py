@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+from measuring import (
     in_turn,
     milliseconds,
     ratio_text,

@@ -12,12 +12,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from measuring import (  # type: ignore[import-not-found]  # it lies beside this file
+from measuring import (
     in_turn,
     ratio_text,
     ratios,
@@ -114,7 +115,7 @@ class Cold:
         names = {f"{where}, alone": False, f"{where}, shared": True}
         found: dict[str, list[float]] = in_turn(
             {
-                name: lambda n=name, s=shares: self.seconds(n, shares=s, in_process=in_process)
+                name: partial(self.seconds, name, shares=shares, in_process=in_process)
                 for name, shares in names.items()
             },
             pairs=pairs,

@@ -8,7 +8,7 @@ import pytest
 from phasetune import StudyOutcome, load_study, plan_study, run_study
 
 PAGE = Path(__file__).parent.parent / "docs" / "training.md"
-REST = '''
+REST = """
 from pydantic import BaseModel
 from sklearn.datasets import load_digits
 
@@ -43,7 +43,7 @@ def rows_of(ctx):
 def scored(ctx, params):
     metrics = train(ctx, params)
     return {**metrics, "score": metrics["best_val_loss"]} if metrics else {}
-'''
+"""
 STUDY = """
 name: shown
 workload: shown

@@ -184,7 +184,7 @@ def test_what_a_trunk_fails_of_is_not_tried_for_each_run(tmp_path: Path, heard: 
     asked = study(tmp_path, [3, 6, 9], fault_step=5)
     outcome = run_study(asked, results=results, in_process=True, listener=heard)
     assert steps_taken(tmp_path) == [1, 2, 3, 3, 4]
-    assert [done.label for done in heard.of(RunDone)][0].startswith("grow steps=3")
+    assert next(done.label for done in heard.of(RunDone)).startswith("grow steps=3")
     messages = [failed.failure.message for failed in outcome.failures]
     assert messages == ["ValueError: scripted failure at step 5"] * 2
     again = run_study(asked, results=results, in_process=True, retry_failed=True)

@@ -26,7 +26,7 @@ def test_a_run_that_is_not_exact_is_marked_wherever_it_shows(
     (warning,) = outcome.report["warnings"]
     assert warning.startswith("Computed again, this would not be the same bit for bit: train of")
     told = [event.message for event in heard.of(Noticed)]
-    assert [message for message in told if NOTE in message][0].endswith(f": {NOTE}")
+    assert next(message for message in told if NOTE in message).endswith(f": {NOTE}")
     frame = runs(tmp_path).set_index("stage")
     assert (frame.is_exact["prepare"], frame.is_exact["train"]) == (True, False)
     assert (frame.notes["prepare"], frame.notes["train"]) == ("", NOTE)

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from phasetune.errors import PlanError
 from phasetune.plan.key import Identity
-from phasetune.plan.names import BASELINE_NAME, default_names, equal_names, templated_name
 from phasetune.plan.milestones import planned_run
+from phasetune.plan.names import BASELINE_NAME, default_names, equal_names, templated_name
 from phasetune.plan.points import count_points, points_of, refuse_equal
 from phasetune.plan.trial import PhasePlan, Replicate, Run, Trial
 from phasetune.stage.canonical import canonical_json

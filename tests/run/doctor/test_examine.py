@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from phasetune.run.doctor import examine
 from phasetune.run.devices import Gpu
+from phasetune.run.doctor import examine
 from phasetune.run.doctor.examine import gpu_part, ray_part, torch_part
 
 CARD = Gpu(name="Card", total_bytes=1 << 34, free_bytes=1 << 33, compute_capability=8.6)

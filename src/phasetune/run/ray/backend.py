@@ -27,7 +27,6 @@ from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.failures import Failure, FailureStore
 from phasetune.study.schema import Study
 
-
 Jobs = list[list[RunRequest]]
 
 

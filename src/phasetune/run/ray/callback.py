@@ -86,8 +86,9 @@ class WaveCallback(Callback):
 
     def _start_next(self, trial: TuneTrial, ended: RunRequest) -> None:
         job = list(self._job(trial))
-        for request in job[job.index(ended) + 1 :][:1]:
-            event = RunStarted(label=request.label)
+        following = job[job.index(ended) + 1 :]
+        if following:
+            event = RunStarted(label=following[0].label)
             self._tell(lambda: self._listener.notify(event))
 
     def _announce(self, request: RunRequest) -> None:
