@@ -65,6 +65,17 @@ def found(
                 "steps of a window; nothing would be left to see"
             ),
         ),
+        *(
+            (
+                {"gradient_checkpointing": stage == "pretrain"},
+                {"gradient_checkpointing": stage == "finetune"},
+                (
+                    f"{stage}.gradient_checkpointing must be false: an LSTM's layers are one "
+                    "operation with nothing to leave out; use a smaller batch_size with accumulate"
+                ),
+            )
+            for stage in ("pretrain", "finetune")
+        ),
     ],
 )
 def test_each_problem_is_one_sentence(
