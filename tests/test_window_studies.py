@@ -32,7 +32,7 @@ STUDIES = {
     ),
     "quickstart": (
         asked("phase2_arch", "16_2", "32_4", "32_2"),
-        asked("phase3_depth", "4", "6", "8"),
+        asked("phase3_depth", "8", "12", "16"),
     ),
     "digits": (
         asked("phase2_arch", "16_2", "32_4", "32_2"),
@@ -54,6 +54,33 @@ def test_ten_trials_are_eight_settings_and_four_pre_trainings(name: str, tmp_pat
     assert (str(finetune.shared), str(finetune.alone)) == (str(8 * 5), str(10 * 5))
     assert str(test.distinct) == "1"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("schedule", "distinct", "weighed"),
+    [
+        ("warmup_stable_decay", 175, (81, 138)),
+        ("constant", 150, (75, 112)),
+        ("plateau", 150, (75, 112)),
+        ("cosine", 275, (106, 238)),
+    ],
+)
+def test_the_full_study_asks_for_575_epochs_and_needs_fewer(
+    schedule: str, distinct: int, weighed: tuple[int, int], tmp_path: Path
+) -> None:
+    overrides = [f"params.pretrain.schedule={schedule}"]
+    plan = plan_study(CONFIGS / "lstm_phase_iv.yaml", overrides=overrides, results=tmp_path)
+    steps = plan.survey.stages[0].steps
+    assert steps is not None
+    assert (steps.unit, str(steps.alone), str(steps.shared)) == ("epochs", "575", str(distinct))
+    assert steps.weighed_alone == Span(low=369, high=538)
+    assert steps.weighed_shared == Span(low=weighed[0], high=weighed[1])
+    assert bool(steps.why_alone) == (schedule == "cosine")
+
+
+def test_a_decaying_rate_is_the_full_study_s_own() -> None:
+    study = load_study(CONFIGS / "lstm_phase_iv.yaml")
+    assert study.params["pretrain"]["schedule"] == "warmup_stable_decay"
 
 
 def test_the_full_study_s_data_may_be_missing_when_it_is_planned(

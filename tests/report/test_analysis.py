@@ -49,7 +49,7 @@ def test_each_phase_has_a_table_with_its_winner_marked(whole: StudyOutcome) -> N
         "Against the baseline (0.4500): +0.1500.",
         "steps-steps=3 and steps-steps=4 are equal; the first in the file leads.",
         "Within noise of steps-steps=3 (one standard error, or equal): steps-steps=4.",
-        "Final settings prepare.value = 0.5 test.value = 0.25 train.steps = 3 train.value = 0.6 and ",
+        "Final settings prepare.value = 0.5 test.value = 0.25 train.steps = 3 train.value = 0.6",
         "best.yaml has them all The winner, trained on all training data, on the test data, once",
         "once score = 0.2500 other = 1.0000",
     ],

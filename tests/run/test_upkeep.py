@@ -58,11 +58,11 @@ def test_without_a_budget_all_is_kept(scripted_study: StudyMaker, tmp_path: Path
     [
         (90, {"best": 3, "milestone": 3, "last": 3}),
         (75, {"best": 3, "milestone": 1, "last": 3}),
-        (35, {"best": 3}),
-        (15, {"best": 1}),
+        (35, {"best": 1, "milestone": 1, "last": 1}),
+        (30, {"best": 1, "milestone": 1, "last": 1}),
     ],
 )
-def test_a_budget_holds_after_each_run(
+def test_a_budget_holds_after_each_run_and_the_winner_keeps_its_own(
     scripted_study: StudyMaker, tmp_path: Path, kib: float, left: dict[str, int]
 ) -> None:
     def taken() -> int:
@@ -72,6 +72,7 @@ def test_a_budget_holds_after_each_run(
     study = keeping(scripted_study, kib=kib)
     run_study(study, results=tmp_path, in_process=True, listener=sizes)
     assert reasons(tmp_path) == left
+    assert [row.run for row in kept(tmp_path)].count("fit one-value=0.9 fold 1") == 3
     assert len(sizes.results) == 3
     assert max(sizes.results) <= kib * KIB
     assert not list(tmp_path.rglob(".trash-*"))
@@ -87,7 +88,8 @@ def test_a_winner_keeps_its_checkpoints_and_a_budget_that_is_too_small_is_told_o
     ]
     study = keeping(scripted_study, kib=5, phases=phases)
     run_study(study, results=tmp_path, in_process=True, listener=heard)
-    assert [row.run for row in kept(tmp_path)] == ["fit one-value=0.9 fold 1"] * 3
+    winners = ["fit one-value=0.9 fold 1", "fit two-value=0.4 fold 1"]
+    assert [row.run for row in kept(tmp_path)] == [name for name in winners for _ in range(3)]
     (told,) = warnings(heard)
     assert "max_checkpoint_gib allows 5.0 KiB, but what must stay takes 30.0 KiB" in told
 
@@ -122,8 +124,8 @@ def test_a_checkpoint_that_vanishes_meanwhile_is_no_obstacle(
         durable.remove(path)
 
     monkeypatch.setattr(upkeep, "remove", vanish)
-    assert finished(keeping(scripted_study, kib=15), tmp_path).exit_code == 0
-    assert reasons(tmp_path) == {"best": 1}
+    assert finished(keeping(scripted_study, kib=35), tmp_path).exit_code == 0
+    assert reasons(tmp_path) == {"best": 1, "milestone": 1, "last": 1}
 
 
 def test_no_checkpoint_of_a_run_that_is_done_outlives_its_wave(

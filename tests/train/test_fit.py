@@ -55,6 +55,7 @@ def test_every_checkpoint_of_a_run_that_crashed_leads_to_the_same_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(module, "MOST_SHARE_OF_TIME", math.inf)
     whole, ctx = fresh(), Context(output=tmp_path / "whole")
     expected = trained(whole, ctx, training(epochs=2))
     assert ctx.reports == [1] * 6 + [2] * 6
@@ -115,6 +116,28 @@ def test_each_epoch_reports_its_mean_over_rows_and_what_is_validated(tmp_path: P
         2: {**told, "val_loss": 1.0, "doubled": 4.0},
     }
     assert (ctx.kept, task.was_ready) == ([], [True, True])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "validated"),
+    [
+        (5, 1, [1, 2, 3, 4, 5]),
+        (5, 2, [2, 4, 5]),
+        (6, 2, [2, 4, 6]),
+        (5, 4, [4, 5]),
+        (5, 5, [5]),
+    ],
+)
+def test_every_nth_epoch_is_validated_and_the_last_one_always(
+    epochs: int, every: int, validated: list[int], tmp_path: Path
+) -> None:
+    task = Scripted(val=[9.0 - epoch for epoch in range(epochs)])
+    ctx = Context(output=tmp_path / "out")
+    progress = trained(task, ctx, training(epochs=epochs, validate_every_n_epochs=every))
+    assert [row["step"] for row in ctx.rows if "val_loss" in row] == validated
+    assert list(ctx.by_step) == list(range(1, epochs + 1))
+    assert len(task.was_ready) == len(validated)
+    assert progress.best_epoch == progress.validated_epoch == epochs
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,21 @@ def test_a_trunk_leaves_its_whole_state_and_no_model(tmp_path: Path) -> None:
     assert list(ctx.checkpoints.iterdir()) == []  # they are in the output, once
 
 
+@pytest.mark.parametrize("until", [8, None], ids=["the trunk", "a branch"])
+def test_after_a_cut_it_goes_on_from_there_and_not_from_where_the_trunk_begins(
+    until: int | None, tmp_path: Path
+) -> None:
+    asked = training(epochs=9)
+    first = Context(output=tmp_path / "first", trunk=Trunk(begins=None, until=2))
+    assert fit(fresh(), first, asked) is None
+    trunk = Trunk(begins=first.output, until=until)
+    cut = Context(output=tmp_path / "cut", trunk=trunk, stop_in=6)
+    assert fit(fresh(), cut, asked) is None
+    on = Context(output=tmp_path / "on", trunk=trunk, resumed=cut.checkpoint)
+    fit(fresh(), on, asked)
+    assert (min(cut.by_step), min(on.by_step), max(on.by_step)) == (3, 6, until or 9)
+
+
 def test_without_sharing_the_decay_of_a_short_run_would_show(tmp_path: Path) -> None:
     """So that the tests above can fail: the same epochs under another horizon differ."""
     family = Family(tmp_path, fresh)

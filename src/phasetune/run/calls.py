@@ -56,16 +56,21 @@ def first_call(request: RunRequest, store: ArtifactStore, environment: Mapping[s
     return _trunk(request, point, found, store, environment)
 
 
-def second_call(request: RunRequest, store: ArtifactStore, *, before: Call) -> Call:
+def second_call(
+    request: RunRequest, store: ArtifactStore, environment: Mapping[str, Any], *, before: Call
+) -> Call:
     """The run itself, after its trunk was made.
 
     Raises:
-        StoreError: the trunk is not there.
+        StoreError: the trunk is not there, or is one of another environment class.
     """
     trunk = store.get(request.run.stage, before.key)
-    if trunk is None:
-        raise StoreError(f"the trunk {request.run.stage}/{before.key} is not there; run again")
-    resumes, notes = _checkpoint(request, request.run.key, trunk.environment)
+    if trunk is None or trunk.environment != environment:
+        raise StoreError(
+            f"the trunk {request.run.stage}/{before.key} is not what this run made; another study "
+            "may use it on another kind of machine at this moment; run again"
+        )
+    resumes, notes = _checkpoint(request, request.run.key, environment)
     return _branch(request, trunk, resumes, inherited=before.inherited_seconds, notes=notes)
 
 

@@ -16,6 +16,7 @@ from phasetune.store.digests import file_digest
 from phasetune.store.documents import document_text, numbers
 from phasetune.store.durable import write_text
 from phasetune.store.paths import SEAL
+from phasetune.store.resume import furthest_last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ def newest_checkpoint(
     environment: Mapping[str, Any],
     most_step: int | None = None,
 ) -> tuple[SealedCheckpoint | None, tuple[str, ...]]:
-    """The verified checkpoint of a run with the highest step, up to `most_step`, or None.
+    """The verified checkpoint of a run that is furthest, up to `most_step`, or None.
 
     One of another environment class does not count: the artifact would be of neither. What was
     passed over because it is damaged is told in sentences.
@@ -82,7 +83,8 @@ def newest_checkpoint(
         if content is not None and (most_step is None or content["step"] <= most_step)
     ]
     damaged: list[int] = []
-    for folder, content in sorted(found, key=lambda item: (-item[1]["step"], str(item[0]))):
+    found.sort(key=lambda item: furthest_last(item[1], item[0]), reverse=True)
+    for folder, content in found:
         if _matches(folder, content["files"]):
             return _sealed(folder, content), _told(damaged, f"went on from step {content['step']}")
         damaged.append(content["step"])

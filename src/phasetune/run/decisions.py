@@ -5,6 +5,7 @@ from typing import Any
 
 from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.run.ledger import Ledger
+from phasetune.run.request import RunState
 from phasetune.run.scoring import environments, inexact_runs, phase_scores
 from phasetune.select.decide import decide
 from phasetune.select.record import decision_record, inputs_record
@@ -38,6 +39,19 @@ def phase_decision(plan: PhasePlan, rule: Rule, ledger: Ledger) -> dict[str, Any
         environments=environments(plan.all_trials, ledger),
         inexact=inexact_runs(plan.all_trials, ledger),
     )
+
+
+def may_win(plan: PhasePlan, rule: Rule, ledger: Ledger) -> frozenset[str]:
+    """Names of the trials that a phase's winner may still be, by what is stored so far.
+
+    Those that would win now, or are tied with it, or came closest; and those that are not done.
+    """
+    scores = phase_scores(plan, ledger)
+    decision = decide(scores, rule)
+    named = {decision.winner, decision.leader, decision.closest, *decision.ties} - {None}
+    states = {trial.name: ledger.states(trial.runs) for trial in plan.trials}
+    undone = {name for name, found in states.items() if RunState.PENDING in found.values()}
+    return frozenset({str(name) for name in named} | undone)
 
 
 def _about(trial: Trial) -> dict[str, Any]:

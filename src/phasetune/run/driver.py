@@ -16,7 +16,7 @@ from phasetune.plan.planner import Planner
 from phasetune.plan.share import distinct_runs, sharing
 from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.run.backend import Backend
-from phasetune.run.decisions import decision_inputs, phase_decision
+from phasetune.run.decisions import decision_inputs, may_win, phase_decision
 from phasetune.run.events import Listener, Noticed, PhaseDecided, PhaseStarted
 from phasetune.run.executor import Account, Executor
 from phasetune.run.interrupt import StopSwitch
@@ -234,7 +234,8 @@ class Driver:
     def _execute(self, plan: PhasePlan, path: Path) -> None:
         """Execute what the store lacks of a plan; it is kept before its first run starts."""
         record = plan_record(plan)
-        self._upkeep.plan(path, record)
+        rule = Rule.of(self._study)
+        self._upkeep.plan(path, record, may_win=lambda: may_win(plan, rule, self._ledger))
         self._executor.execute(plan.name, plan.all_trials)
         self._executor.keep_study()
         write_document(path, record)

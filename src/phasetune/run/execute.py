@@ -16,7 +16,7 @@ from typing import Any
 from phasetune.errors import StageError, StoreError
 from phasetune.run.calls import Call, first_call, second_call
 from phasetune.run.context import Channel, RunContext, RunStopped, Watchdog, checked_metrics
-from phasetune.run.failing import failed_trunk, record_failure
+from phasetune.run.failing import failed_trunk, record_failure, refuse_without_disk
 from phasetune.run.machine import (
     clean_up,
     limited_threads,
@@ -30,7 +30,7 @@ from phasetune.run.request import RunRequest, RunState, WorkloadRequest
 from phasetune.stage.canonical import canonical_json
 from phasetune.stage.contract import Stage
 from phasetune.stage.resolve import ResolvedWorkload, resolve_function, resolve_workload
-from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.artifacts import Artifact, ArtifactStore
 from phasetune.store.provenance import environment_class
 from phasetune.study.parameters import typed_settings
 
@@ -69,7 +69,7 @@ def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog:
             state = _execute_call(call, request, workload, store, channel, environment, watchdog)
             if state is not RunState.DONE or call.is_last:
                 return state
-            call = second_call(request, store, before=call)
+            call = second_call(request, store, environment, before=call)
 
 
 def forget_data() -> None:
@@ -98,6 +98,7 @@ def _execute_call(
             except RunStopped:
                 return RunState.STOPPED
             except (Exception, SystemExit) as error:
+                refuse_without_disk(request, error)
                 record_failure(request, context, error, memory.gib(), is_trunk=not call.is_last)
                 return RunState.FAILED
         if metrics is None:
@@ -129,7 +130,7 @@ def _context(
     environment: Mapping[str, Any],
     watchdog: Watchdog,
 ) -> RunContext:
-    run, numerics = request.run, request.workload.numerics
+    run, numerics, parent = request.run, request.workload.numerics, _parent(request)
     context = RunContext(
         data=_data(request.workload, workload),
         seed=run.seed,
@@ -141,7 +142,7 @@ def _context(
         deterministic=numerics.deterministic,
         warn_only=numerics.warn_only,
         cudnn_benchmark=numerics.cudnn_benchmark,
-        parent=_parent(request),
+        parent=None if parent is None else parent.files,
         output=draft / "files",
         checkpoints=draft / "checkpoints",
         resumed=None,
@@ -157,6 +158,8 @@ def _context(
         context.go_on_from(call.resumes)
     for message in call.notes:
         context.note(message)
+    if parent is not None and not parent.is_exact:
+        context.note(f"the {parent.stage} that it came from is not exact", is_exact=False)
     return context
 
 
@@ -179,7 +182,7 @@ def _data(request: WorkloadRequest, workload: ResolvedWorkload) -> Any:
     return _loaded_data[key]
 
 
-def _parent(request: RunRequest) -> Path | None:
+def _parent(request: RunRequest) -> Artifact | None:
     if request.run.parent is None or request.parent_stage is None:
         return None
     store = ArtifactStore(request.paths.store)
@@ -187,7 +190,7 @@ def _parent(request: RunRequest) -> Path | None:
     if parent is None:
         raise StoreError(f"the artifact {request.parent_stage}/{request.run.parent} is not there")
     parent.verify()
-    return parent.files
+    return parent
 
 
 def _call_stage(

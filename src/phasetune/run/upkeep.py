@@ -6,8 +6,9 @@ full, more goes, before a wave and after each run, as `budget` says; where that 
 further wave starts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,16 @@ class Upkeep:
         self._told: set[str] = set()
         self._room_bytes = 0
         self._plan: tuple[Path, Mapping[str, Any]] | None = None
+        self._may_win: Callable[[], Collection[str]] = frozenset
         self._attempt: Path | None = None
 
-    def plan(self, path: Path, record: Mapping[str, Any]) -> None:
-        """Keep this plan where a run of it is executed."""
-        self._plan = (path, record)
+    def plan(
+        self, path: Path, record: Mapping[str, Any], *, may_win: Callable[[], Collection[str]]
+    ) -> None:
+        """Keep this plan where a run of it is executed; `may_win` names those of its trials that
+        a winner may still be, which are as safe as one.
+        """
+        self._plan, self._may_win = (path, record), may_win
 
     def before_wave(self, wave: Sequence[RunRequest]) -> None:
         """Keep the plan, and make room.
@@ -131,7 +137,16 @@ class Upkeep:
         return row.is_done and self._attempt in row.path.parents
 
     def _references(self) -> list[Reference]:
-        return phase_references(self._study_paths, [phase.name for phase in self._study.phases])
+        phases = [phase.name for phase in self._study.phases]
+        found = phase_references(self._study_paths, phases)
+        running = None if self._plan is None else self._plan[1]["phase"]
+        hopeful = self._may_win() if running is not None else ()
+        return [
+            replace(used, is_winning=True)
+            if used.phase == running and used.trial in hopeful
+            else used
+            for used in found
+        ]
 
     def _rows(self) -> list[CheckpointRow]:
         """The study's checkpoints; each names every study that refers to it."""

@@ -9,9 +9,8 @@ import ast
 import hashlib
 import importlib.util
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from phasetune.errors import StudyError
 from phasetune.stage.canonical import DIGEST_LENGTH
 
 ENGINE = "phasetune.train"
-_SETTLED_SECONDS = 2.0  # the coarsest clock of a file system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,39 +89,6 @@ def files_digest(files: Mapping[str, Path]) -> str:
         content = files[name].read_bytes()
         hashed.update(f"{name}\0{len(content)}\0".encode() + content)
     return hashed.hexdigest()[:DIGEST_LENGTH]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourcesState:
-    """What the system says of source files: where two are equal, so is what the files say.
-
-    Unless a file changed twice within one tick of the file system's clock, so only a state that
-    `is_settled`, taken well after the last change, may be compared with later ones.
-    """
-
-    entries: tuple[tuple[Path, int, int, int], ...]
-    is_settled: bool = field(compare=False)
-
-
-def sources_state(files: Iterable[Path], import_path: Iterable[str]) -> SourcesState:
-    """The state of source files, of the folders that they lie in, and of the import path.
-
-    A module that appears in one of these folders changes it too.
-    """
-    sources = list(files)
-    folders = [*(path.parent for path in sources), *(Path(entry) for entry in import_path)]
-    found = [_entry(path) for path in dict.fromkeys((*sources, *folders))]
-    newest = max((changed for _, _, _, changed in found), default=0)
-    is_settled = time.time_ns() - newest > _SETTLED_SECONDS * 1e9
-    return SourcesState(entries=tuple(found), is_settled=is_settled)
-
-
-def _entry(path: Path) -> tuple[Path, int, int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return path, 0, 0, 0
-    return path, stat.st_ino, stat.st_size, stat.st_ctime_ns
 
 
 def covered_files(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:

@@ -30,6 +30,7 @@ class ResumeCheckpoint:
     key: str | None
     environment: str
     step: int
+    seconds: float
     metrics: Mapping[str, float]
     size_bytes: int
 
@@ -49,13 +50,29 @@ def _read(path: Path) -> ResumeCheckpoint:
             key=str(seal["key"]),
             environment=json.dumps(seal["environment"], sort_keys=True),
             step=int(seal["step"]),
+            seconds=float(seal["elapsed_seconds"]),
             metrics=_last_metrics(seal["history"]),
             size_bytes=size,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ResumeCheckpoint(
-            path=path, stage=stage, key=None, environment="", step=0, metrics={}, size_bytes=size
+            path=path,
+            stage=stage,
+            key=None,
+            environment="",
+            step=0,
+            seconds=0.0,
+            metrics={},
+            size_bytes=size,
         )
+
+
+def furthest_last(seal: Mapping[str, Any], folder: Path) -> tuple[int, float, str]:
+    """By how far a checkpoint got, for sorting: its step, and inside of that the time it took.
+
+    A run that was cut inside a step goes on from there in the next attempt, so equal steps differ.
+    """
+    return int(seal["step"]), float(seal["elapsed_seconds"]), str(folder)
 
 
 def _last_metrics(history: list[dict[str, Any]]) -> dict[str, float]:
@@ -75,11 +92,16 @@ def verifies(path: Path) -> bool:
 def newest_of_each(found: Iterable[ResumeCheckpoint]) -> set[Path]:
     """Per run and environment class the one that an interrupted run goes on from."""
     newest: dict[tuple[str, str | None, str], ResumeCheckpoint] = {}
-    for checkpoint in sorted(found, key=lambda entry: (-entry.step, str(entry.path))):
+    for checkpoint in sorted(found, key=_furthest_last, reverse=True):
         if checkpoint.key is not None:
             of = (checkpoint.stage, checkpoint.key, checkpoint.environment)
             newest.setdefault(of, checkpoint)
     return {checkpoint.path for checkpoint in newest.values()}
+
+
+def _furthest_last(checkpoint: ResumeCheckpoint) -> tuple[int, float, str]:
+    seal = {"step": checkpoint.step, "elapsed_seconds": checkpoint.seconds}
+    return furthest_last(seal, checkpoint.path)
 
 
 class DoneRuns:

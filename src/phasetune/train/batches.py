@@ -36,7 +36,11 @@ class Batches(Protocol):
 
 
 class Tensors:
-    """Rows of tensors that lie on the device: an epoch is one shuffle and a pick per batch."""
+    """Rows of tensors that lie on the device: an epoch is one shuffle and a pick per batch.
+
+    The order is drawn on the CPU and copied there once an epoch: a GPU's generator would draw
+    another one, and what an epoch sees must not depend on whether its rows fit.
+    """
 
     def __init__(self, *tensors: Tensor) -> None:
         self._tensors = tensors
@@ -45,8 +49,8 @@ class Tensors:
     def epoch(
         self, epoch: int, *, batch_size: int, seed: int, skip: int = 0
     ) -> Iterator[tuple[Tensor, ...]]:
-        """As in `Batches`; shuffled on the device, so that nothing is copied to it."""
-        order = _order(self.num_rows, epoch, seed, device=self._tensors[0].device)
+        """As in `Batches`."""
+        order = _order(self.num_rows, epoch, seed).to(self._tensors[0].device)
         for rows in order.split(batch_size)[skip:]:
             yield tuple(tensor.index_select(0, rows) for tensor in self._tensors)
 
@@ -79,7 +83,7 @@ class Loaded:
         self, epoch: int, *, batch_size: int, seed: int, skip: int = 0
     ) -> Iterator[tuple[Tensor, ...]]:
         """As in `Batches`."""
-        order = _order(self.num_rows, epoch, seed, device=torch.device("cpu"))
+        order = _order(self.num_rows, epoch, seed)
         stream = derived_seed(seed, "rows", epoch)
         self._picked.batches = [(stream, rows) for rows in order.split(batch_size)[skip:]]
         for batch in self._loader:
@@ -140,15 +144,17 @@ def batches_of(
     source: Dataset[Any] | Sequence[Tensor],
     *,
     device: torch.device,
+    cpus: int | None = None,
     free_bytes: int | None = None,
 ) -> Batches:
     """Rows on the device where they fit into half of its free memory, else through a DataLoader.
 
-    `source` is a dataset that gives tuples of tensors, or tensors with rows along dimension 0;
+    `source` is a dataset that gives tuples of tensors, or tensors with rows along dimension 0; its
+    workers take `cpus` but one, of the run's, by default of the machine's;
     `free_bytes` is asked from the device where it is not given.
     """
     if isinstance(source, Dataset):
-        settings = recommended_loader_settings(device=device.type)
+        settings = recommended_loader_settings(device=device.type, cpus=cpus)
         return Loaded(source, device=device, settings=settings)
     num_bytes = sum(tensor.nbytes for tensor in source)
     if num_bytes <= SHARE_OF_FREE_MEMORY * _free_bytes(device, free_bytes):
@@ -164,6 +170,6 @@ def _free_bytes(device: torch.device, given: int | None) -> float:
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
 
 
-def _order(num_rows: int, epoch: int, seed: int, *, device: torch.device) -> Tensor:
-    generator = torch.Generator(device).manual_seed(derived_seed(seed, "order", epoch))
-    return torch.randperm(num_rows, generator=generator, device=device)
+def _order(num_rows: int, epoch: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
+    return torch.randperm(num_rows, generator=generator)

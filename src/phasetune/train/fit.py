@@ -7,7 +7,6 @@ draws what it would have drawn. Policies are elsewhere: stopping in `progress`, 
 """
 
 import math
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,11 +85,8 @@ def _train_epoch(state: TrainingState, ctx: StageContext, saver: Saver) -> bool:
         seed=ctx.seed,
         skip=state.sums.steps * training.accumulate,
     )
-    began = time.monotonic()
     for group in grouped(batches, training.accumulate):
         train_step(state, ctx, group)
-        now = time.monotonic()
-        progress.seconds, began = progress.seconds + now - began, now
         if _is_out_of_time(state, ctx):
             break
         if state.sums.steps < state.steps_per_epoch and saver.is_due():
@@ -102,6 +98,7 @@ def _train_epoch(state: TrainingState, ctx: StageContext, saver: Saver) -> bool:
 
 def _is_out_of_time(state: TrainingState, ctx: StageContext) -> bool:
     limit, progress = state.training.time_limit_minutes, state.progress
+    state.tick()
     if limit is None or progress.seconds < 60.0 * limit:
         return False
     progress.is_out_of_time = True
@@ -137,8 +134,15 @@ def _end_epoch(state: TrainingState) -> dict[str, float]:
 
 def _validated(state: TrainingState) -> Mapping[str, float]:
     state.task.model.eval()
-    with torch.no_grad(), state.precision.autocast():
-        metrics = state.task.validate()
+    try:
+        with torch.no_grad(), state.precision.autocast():
+            metrics = state.task.validate()
+    except torch.OutOfMemoryError as error:
+        raise StageError(
+            f"out of memory on {state.device.type} while validating with batch_size "
+            f"{state.training.batch_size}; a smaller one may fit, with accumulate for as many rows "
+            "per step"
+        ) from error
     _finite(metrics["val_loss"], "the validation loss", state)
     if state.training.watch not in metrics:
         raise StageError(

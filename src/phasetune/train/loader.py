@@ -1,4 +1,4 @@
-"""How a DataLoader is best set up where rows do not fit on the device. No torch here."""
+"""How a DataLoader is best set up where rows do not fit on the device. No torch is needed."""
 
 import os
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ class LoaderSettings:
 
 
 def recommended_loader_settings(
-    *, device: str, cpus: int | None = None, num_bytes: int | None = None
+    *, device: str | None = None, cpus: int | None = None, num_bytes: int | None = None
 ) -> LoaderSettings:
-    """Settings for this machine; `cpus` are those that the run may use, by default all of them.
+    """Settings for this machine: for `device`, by default the GPU where torch has one, and `cpus`
+    that the run may use, by default all of them.
 
     Rows in memory (`num_bytes` given) are taken by the process itself: handing them over from
     workers costs more than picking them, 50 against 8 times what `index_select` on a tensor costs.
@@ -31,10 +32,16 @@ def recommended_loader_settings(
     workers = 0 if num_bytes is not None else max(0, min(_MOST_WORKERS, available - 1))
     return LoaderSettings(
         num_workers=workers,
-        pin_memory=device == "cuda",
+        pin_memory=(device or _device()) == "cuda",
         persistent_workers=workers > 0,
         prefetch_factor=_PREFETCHED if workers else None,
     )
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _usable_cpus() -> int:

@@ -20,6 +20,8 @@ from phasetune.train.retention import Saved, kept
 from phasetune.train.state import TrainingState
 
 CHECKPOINT_SECONDS = 10.0
+MOST_SHARE_OF_TIME = 0.05
+"""What resume checkpoints may take of a run's time."""
 STEPS_FILE = "steps.csv"
 _STEPS_HEADER = ("step", "epoch", "loss", "gradient_norm", "learning_rate")
 _KEPT = "kept"
@@ -32,6 +34,7 @@ class Saver:
         self._state = state
         self._ctx = ctx
         self._saved_at = time.monotonic()
+        self._save_seconds = 0.0
 
     def restore(self) -> dict[str, Any] | None:
         """Go on from a checkpoint of this call, or else from a trunk; else begin.
@@ -49,7 +52,8 @@ class Saver:
 
     def is_due(self) -> bool:
         """Whether it is time for a resume checkpoint, or an end is asked for."""
-        is_time = time.monotonic() - self._saved_at > CHECKPOINT_SECONDS
+        least = max(CHECKPOINT_SECONDS, self._save_seconds / MOST_SHARE_OF_TIME)
+        is_time = time.monotonic() - self._saved_at > least
         return is_time or self._ctx.should_stop()
 
     def inside_epoch(self) -> None:
@@ -59,13 +63,15 @@ class Saver:
 
     def after_epoch(self, row: Mapping[str, float], *, stop: bool) -> None:
         """Report an epoch; save what is to be kept, and a resume checkpoint where it is time."""
-        every, progress = self._state.training.save_every_n_epochs, self._state.progress
-        if every is not None and progress.epoch % every == 0:
+        every, epoch = self._state.training.save_every_n_epochs, self._state.progress.epoch
+        is_kept = every is not None and epoch % every == 0
+        if is_kept:
+            self._ctx.report(row, step=epoch)  # no metric waits for a disk
             self._keep(row)
         if stop or self.is_due():
             self._hand_over(row)
-        else:
-            self._ctx.report(row, step=progress.epoch)
+        elif not is_kept:
+            self._ctx.report(row, step=epoch)
 
     def finish(self) -> Progress | None:
         """Leave the trunk in the output; or the best weights in the model, and what was logged."""
@@ -82,10 +88,13 @@ class Saver:
         return state.progress
 
     def _hand_over(self, row: Mapping[str, float]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        beside = self._ctx.output.parent  # the disk of the results, whose space is looked after
+        with tempfile.TemporaryDirectory(dir=beside) as folder:
             self._write(Path(folder), row)
             self._ctx.report(row, step=self._state.progress.epoch, checkpoint=Path(folder))
         self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - began
 
     def _write(self, folder: Path, row: Mapping[str, float]) -> None:
         self._state.save(folder, metrics=dict(row))

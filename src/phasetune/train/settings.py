@@ -58,7 +58,9 @@ class Training(BaseModel):
     )
     keep_last: int = Field(default=1, ge=0, description="of the saved ones")
     keep_best: int = Field(default=1, ge=0, description="of the saved ones; ties are all kept")
-    keep_epochs: tuple[int, ...] = Field(default=(), description="of the saved ones, for good")
+    keep_epochs: tuple[int, ...] = Field(
+        default=(), description="of the saved ones, whatever they scored"
+    )
     time_limit_minutes: Positive | None = Field(
         default=None, description="of a run; what it has then is what it leaves"
     )
@@ -72,6 +74,22 @@ class Training(BaseModel):
             raise ValueError(
                 f"validate_every_n_epochs must be at most epochs ({self.epochs}), but is "
                 f"{self.validate_every_n_epochs}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_keep(self) -> Self:
+        every = self.save_every_n_epochs
+        if every is None and self.keep_epochs:
+            raise ValueError("keep_epochs needs save_every_n_epochs, which says what is saved")
+        if every is not None and every > max(1, self.epochs):
+            raise ValueError(
+                f"save_every_n_epochs must be at most epochs ({self.epochs}), but is {every}"
+            )
+        never = [epoch for epoch in self.keep_epochs if every is not None and epoch % every]
+        if never:
+            raise ValueError(
+                f"keep_epochs must be multiples of save_every_n_epochs ({every}), but has {never}"
             )
         return self
 

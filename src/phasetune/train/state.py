@@ -4,6 +4,7 @@ Randomness of an epoch comes from streams named by its number, so between epochs
 to be kept; inside an epoch all of them are, with what was summed up so far.
 """
 
+import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,14 @@ class TrainingState:
         self.sums = EpochSums.empty(self.device)
         self.parts = 1
         self.log: list[list[float]] = []
+        self._ticked = time.monotonic()
         self._unread: list[tuple[int, int, Tensor, Tensor, float]] = []
+
+    def tick(self) -> None:
+        """Count the time since the last tick, or since the state was made or loaded."""
+        now = time.monotonic()
+        self.progress.seconds += now - self._ticked
+        self._ticked = now
 
     @property
     def steps_per_epoch(self) -> int:
@@ -102,6 +110,7 @@ class TrainingState:
     def save(self, folder: Path, *, metrics: dict[str, float]) -> None:
         """Write the whole state to a folder, as it is between two steps."""
         self.read_log()
+        self.tick()
         is_inside = self.sums.steps > 0
         state = {
             "model": self.task.model.state_dict(),
@@ -139,6 +148,7 @@ class TrainingState:
         self.precision.load_state_dict(state["precision"])
         self.schedule.load_state_dict(state["schedule"])
         self.progress = Progress(**state["progress"])
+        self._ticked = time.monotonic()
         self.best, self.parts, self.log = state["best"], state["parts"], state["log"]
         if state["sums"] is not None:
             self.sums = EpochSums(**state["sums"])

@@ -28,7 +28,14 @@ def train_step(state: TrainingState, ctx: StageContext, group: Sequence[Batch]) 
     optimizer, precision = state.task.optimizer, state.precision
     norm = precision.gradient_norm(optimizer)
     _guard(state, loss, norm)
-    precision.step(optimizer, norm, clip_norm=state.training.clip_norm)
+    try:
+        precision.step(optimizer, norm, clip_norm=state.training.clip_norm)
+    except torch.OutOfMemoryError as error:
+        raise StageError(
+            f"out of memory on {state.device.type} in the step of optimizer: "
+            f"{state.training.optimizer}, which keeps up to twice the weights; use a smaller "
+            "model, or optimizer: sgd with momentum 0"
+        ) from error
     sums = state.sums
     sums.loss += loss
     sums.rows += rows
@@ -117,7 +124,8 @@ def _what_would_fit(state: TrainingState, batch: Batch, size: int) -> str:
             _make_room(state)
         return (
             f"out of memory on {state.device.type} with batch_size {size}; {tried} would fit, or "
-            f"batch_size {tried} with accumulate {-(-size // tried)} for as many rows per step"
+            f"batch_size {tried} with accumulate "
+            f"{-(-size // tried) * state.training.accumulate} for as many rows per step"
         )
     return f"out of memory on {state.device.type} even with one row; use a smaller model"
 

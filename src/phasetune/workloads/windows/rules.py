@@ -34,6 +34,12 @@ def problems(pretrain: Pretrain, finetune: Finetune, data: Data) -> Iterable[str
                 f"{stage}.gradient_checkpointing must be false: an LSTM's layers are one operation "
                 "with nothing to leave out; use a smaller batch_size with accumulate"
             )
+    for name, watch, known in (
+        ("pretrain", pretrain.watch, ("val_loss",)),
+        ("finetune", finetune.watch, ("val_loss", "val_accuracy")),
+    ):
+        if watch not in known:
+            yield f"{name}.watch must be {' or '.join(known)}, but is {watch!r}"
     yield from _mask_problems(pretrain, data)
 
 
