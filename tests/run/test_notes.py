@@ -13,6 +13,7 @@ from phasetune.run.interrupt import Interrupted
 
 NOTE = "the moon was full"
 POINTS = [{"train.value": 0.6, "train.fault": "inexact", "train.fault_step": 1}]
+PLAIN_PHASE = [{"name": "value", "points": [{"train.value": 0.6}]}]
 ONE_PHASE = [{"name": "value", "points": POINTS}]
 
 
@@ -30,6 +31,17 @@ def test_a_run_that_is_not_exact_is_marked_wherever_it_shows(
     frame = runs(tmp_path).set_index("stage")
     assert (frame.is_exact["prepare"], frame.is_exact["train"]) == (True, False)
     assert (frame.notes["prepare"], frame.notes["train"]) == ("", NOTE)
+
+
+def test_what_comes_from_a_run_that_is_not_exact_is_not_exact_either(
+    tmp_path: Path, scripted_study: StudyMaker
+) -> None:
+    asked = scripted_study(params={"prepare": {"fault": "inexact"}}, phases=PLAIN_PHASE)
+    outcome = run_study(asked, results=tmp_path, in_process=True)
+    frame = runs(tmp_path).set_index("stage")
+    assert list(frame.is_exact[["prepare", "train"]]) == [False, False]
+    assert frame.notes["train"] == "the prepare that it came from is not exact"
+    assert len(outcome.decisions["value"]["inexact"]) == 2
 
 
 def test_a_run_that_notes_nothing_is_exact(tmp_path: Path, scripted_study: StudyMaker) -> None:

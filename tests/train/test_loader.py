@@ -60,3 +60,8 @@ def test_a_loader_takes_them_as_they_are(cpus: int) -> None:
     settings = recommended_loader_settings(device="cpu", cpus=cpus)
     loader = DataLoader(torch.utils.data.TensorDataset(torch.arange(3)), **vars(settings))
     assert loader.num_workers == cpus - 1
+
+
+def test_without_a_device_it_is_what_torch_has() -> None:
+    has_gpu = torch.cuda.is_available()
+    assert recommended_loader_settings().pin_memory == has_gpu

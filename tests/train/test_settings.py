@@ -150,6 +150,15 @@ def test_what_is_not_trained_has_no_milestone() -> None:
             {"epochs": 0, "validate_every_n_epochs": 2},
             r"validate_every_n_epochs must be at most epochs \(0\), but is 2",
         ),
+        ({"keep_epochs": (5,)}, "keep_epochs needs save_every_n_epochs"),
+        (
+            {"save_every_n_epochs": 4, "keep_epochs": (4, 6)},
+            r"keep_epochs must be multiples of save_every_n_epochs \(4\), but has \[6\]",
+        ),
+        (
+            {"epochs": 4, "save_every_n_epochs": 5},
+            r"save_every_n_epochs must be at most epochs \(4\), but is 5",
+        ),
         ({"epoch": 5}, "Extra inputs are not permitted"),
     ],
     ids=str,

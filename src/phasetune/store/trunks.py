@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from phasetune.errors import StoreError
-from phasetune.store.artifacts import Artifact, ArtifactStore
+from phasetune.store.artifacts import MANIFEST, Artifact, ArtifactStore
 
 _KEY = re.compile(r"[0-9a-f]{32}-(\d{6,})")
 
 
 def trunk_steps(store: ArtifactStore, stage: str, trunk: str) -> list[int]:
     """The steps at which a trunk is stored, ascending."""
-    folders = (store.root / stage).glob(f"{trunk}-*")
-    steps = (_step_of(folder.name) for folder in folders)
+    manifests = (store.root / stage).glob(f"{trunk}-*/{MANIFEST}")
+    steps = (_step_of(manifest.parent.name) for manifest in manifests)
     return sorted(step for step in steps if step is not None)
 
 

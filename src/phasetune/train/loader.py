@@ -1,5 +1,6 @@
 """How a DataLoader is best set up where rows do not fit on the device. No torch is needed."""
 
+import importlib
 import os
 from dataclasses import dataclass
 
@@ -39,8 +40,7 @@ def recommended_loader_settings(
 
 
 def _device() -> str:
-    import torch
-
+    torch = importlib.import_module("torch")  # asked here alone: others plan with this module
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

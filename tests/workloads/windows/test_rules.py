@@ -76,6 +76,12 @@ def found(
             )
             for stage in ("pretrain", "finetune")
         ),
+        ({"watch": "val_accuracy"}, {}, "pretrain.watch must be val_loss, but is 'val_accuracy'"),
+        (
+            {},
+            {"watch": "accuracy"},
+            "finetune.watch must be val_loss or val_accuracy, but is 'accuracy'",
+        ),
     ],
 )
 def test_each_problem_is_one_sentence(
