@@ -110,7 +110,7 @@ def test_without_milestones_each_run_takes_all_its_steps(tmp_path: Path) -> None
 
 
 class StopsAt(Heard):
-    """Asks for an end, as Ctrl-C does, when a step was reported for so many times."""
+    """Asks for an end, as a scheduler does, when a step was reported for so many times."""
 
     def __init__(self, reports: int) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class StopsAt(Heard):
         if isinstance(event, RunReported):
             self._left -= 1
             if self._left == 0:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("reports", [1, 3, 4, 5, 6, 9, 12])

@@ -100,7 +100,7 @@ class Stops(Heard):
         if isinstance(event, RunReported):
             self._left -= 1
             if self._left == 0:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_each_attempt_gets_further(tmp_path: Path, scripted_study: StudyMaker) -> None:
