@@ -12,6 +12,7 @@ from phasetune import StoreError, Study, StudyError, StudyOutcome
 from phasetune.api import run_study, run_trial
 from phasetune.run.events import Noticed, PhaseDecided, RunDone, RunFailed, RunReported, WaveStarted
 from phasetune.run.interrupt import Interrupted
+from stored import StopsAt
 
 Runner = Callable[..., StudyOutcome]
 
@@ -340,22 +341,6 @@ def test_best_settings_are_a_study_that_computes_nothing_anew(
     assert outcome.winner is not None
     assert best.winner["settings"] == outcome.winner["settings"]
     assert best.winner["test"] == outcome.winner["test"]
-
-
-class StopsAt:
-    """Sends the stop signal to the study when it has reported so many steps."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def notify(self, event: object) -> None:
-        import os
-        import signal
-
-        if isinstance(event, RunReported):
-            self.count -= 1
-            if self.count == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 11, 20])

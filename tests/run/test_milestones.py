@@ -1,9 +1,7 @@
 """Runs that are prefixes of one another: each step is taken once, and every artifact is its own."""
 
 import json
-import os
 import shutil
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,12 @@ import pytest
 
 from conftest import TESTS, Heard
 from phasetune import Study, run_study
-from phasetune.run.events import RunDone, RunReported
+from phasetune.run.events import RunDone
 from phasetune.run.interrupt import Interrupted
 from phasetune.store.artifacts import Artifact, ArtifactStore
 from phasetune.store.paths import ResultsPaths
 from phasetune.store.trunks import trunk_steps
+from stored import StopsAt
 
 
 def study(tmp_path: Path, steps: Sequence[int], **params: Any) -> Study:
@@ -107,21 +106,6 @@ def test_trunks_of_different_parameters_have_nothing_in_common(tmp_path: Path) -
 def test_without_milestones_each_run_takes_all_its_steps(tmp_path: Path) -> None:
     run_study(study(tmp_path, [3, 5], shares=False), results=tmp_path / "r", in_process=True)
     assert sorted(steps_taken(tmp_path)) == [1, 1, 2, 2, 3, 3, 4, 5]
-
-
-class StopsAt(Heard):
-    """Asks for an end, as a scheduler does, when a step was reported for so many times."""
-
-    def __init__(self, reports: int) -> None:
-        super().__init__()
-        self._left = reports
-
-    def notify(self, event: Any) -> None:
-        super().notify(event)
-        if isinstance(event, RunReported):
-            self._left -= 1
-            if self._left == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("reports", [1, 3, 4, 5, 6, 9, 12])

@@ -2,19 +2,18 @@
 
 import errno
 import os
-import signal
 from pathlib import Path
 
 import pytest
 
-from conftest import Heard, StudyMaker
+from conftest import StudyMaker
 from phasetune import StoreError, run_study
 from phasetune.run.checkpoints import newest_checkpoint, seal
 from phasetune.run.context import RunContext
-from phasetune.run.events import RunReported
 from phasetune.run.interrupt import Interrupted
 from phasetune.store.paths import ResultsPaths
 from phasetune.store.resume import newest_of_each, resume_checkpoints
+from stored import StopsAt
 
 ENVIRONMENT = {"device": "cpu"}
 
@@ -89,25 +88,11 @@ def test_what_the_disk_does_is_not_held_against_a_run(
     assert not outcome.failures
 
 
-class Stops(Heard):
-    """Asks for an end at the n-th report."""
-
-    def __init__(self, reports: int) -> None:
-        super().__init__()
-        self._left = reports
-
-    def notify(self, event: object) -> None:
-        if isinstance(event, RunReported):
-            self._left -= 1
-            if self._left == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-
 def test_each_attempt_gets_further(tmp_path: Path, scripted_study: StudyMaker) -> None:
     asked = scripted_study(params={"prepare": {"steps": 6}})
     for _ in range(4):
         with pytest.raises(Interrupted):
-            run_study(asked, results=tmp_path / "cut", in_process=True, listener=Stops(1))
+            run_study(asked, results=tmp_path / "cut", in_process=True, listener=StopsAt(1))
     cut = run_study(asked, results=tmp_path / "cut", in_process=True)
     whole = run_study(asked, results=tmp_path / "whole", in_process=True)
     assert cut.report == whole.report

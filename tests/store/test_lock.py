@@ -69,8 +69,11 @@ def test_who_comes_second_is_told_and_a_killed_holder_holds_nothing(
 
 
 def test_studies_share_a_results_root(paths: ResultsPaths) -> None:
-    with in_use(paths), in_use(paths):
-        pass
+    with in_use(paths):
+        with in_use(paths):
+            pass
+        with pytest.raises(StoreError, match="a study runs below"):
+            enter("exclusively", paths)
     enter("exclusively", paths)
 
 
