@@ -210,7 +210,7 @@ from phasetune.store.artifacts import ArtifactStore
 
 root, name = Path(sys.argv[1]), sys.argv[2]
 store = ArtifactStore(root)
-record = {"environment": {}, "provenance": {}}
+record = {"environment": {}, "provenance": {"duration_seconds": 1.0}}
 for key in map(str, range(100, 140)):
     with store.draft("finetune", key, name) as draft:
         (draft / "files" / name).write_text(name)

@@ -1,5 +1,7 @@
 import errno
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,22 @@ def test_a_record_never_stands_without_its_traceback(
             store.put(FAILURE, "Traceback")
     assert store.get("finetune", "ab") is None
     assert store.traceback("finetune", "ab").read_text() == "Traceback"
+
+
+def test_secrets_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "canary-1")
+    failure = Failure(stage="s", key="k", cause="error", message="canary-1 at a://b:canary-2@c")
+    store = FailureStore(tmp_path)
+    store.put(failure, "Traceback\npassword=canary-3\ncanary-1\n")
+    assert store.get("s", "k") == replace(failure, message="*** at a://b:***@c")
+    assert store.traceback("s", "k").read_text() == "Traceback\npassword=***\n***\n"
+
+
+@pytest.mark.parametrize("change", [{"key": "cd"}, {"message": 3}, {"cause": None}, {"more": ""}])
+def test_a_record_of_something_else_is_told(change: dict[str, object], tmp_path: Path) -> None:
+    store = FailureStore(tmp_path)
+    store.put(FAILURE, "Traceback")
+    path = store.traceback("finetune", "ab").with_name("ab.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(StoreError, match=r"ab\.json is no record of this failure; move it away"):
+        store.get("finetune", "ab")

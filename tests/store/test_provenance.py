@@ -64,3 +64,8 @@ def test_the_state_of_a_work_tree(tmp_path: Path) -> None:
 def test_a_command_line_has_no_path_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/phasetune", "run", "study.yaml"])
     assert command_line() == ["phasetune", "run", "study.yaml"]
+
+
+def test_a_command_line_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["phasetune", "run", "data.url=https://me:hush@host/x"])
+    assert command_line() == ["phasetune", "run", "data.url=https://me:***@host/x"]

@@ -19,12 +19,10 @@ from typing import Any
 
 from phasetune.errors import StoreError
 from phasetune.store import durable
-from phasetune.store.documents import document_text, numbers
+from phasetune.store.documents import document_text, numbers, read_json, steps
+from phasetune.store.manifest import FILES, HISTORY, SCHEMA, plain_size, read_manifest, with_digest
+from phasetune.store.manifest import MANIFEST as MANIFEST
 
-SCHEMA = 1
-MANIFEST = "manifest.json"
-HISTORY = "history.json"
-FILES = "files"
 CHECKPOINTS = "checkpoints"
 SET_ASIDE = "set-aside"
 
@@ -90,9 +88,16 @@ class Artifact:
         return tuple(self.manifest.get("run", {}).get("exports", ()))
 
     def history(self) -> list[dict[str, float]]:
-        """One row per reported step, in order; each has `step`."""
-        rows: list[dict[str, Any]] = json.loads((self.folder / HISTORY).read_bytes())["rows"]
-        return [numbers(row) for row in rows]
+        """One row per reported step, in order; each has `step`.
+
+        Raises:
+            StoreError: it is not what was published.
+        """
+        path = self.folder / HISTORY
+        try:
+            return steps(read_json(path)["rows"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path} is not what was published: {error}") from error
 
     def verify(self) -> None:
         """Compare every file with the manifest.
@@ -127,15 +132,14 @@ class ArtifactStore:
         """The artifact of a key, or None; checks the manifest and each file's size.
 
         Raises:
-            StoreError: there is a manifest, but what it lists is not there.
+            StoreError: there is a manifest, but what it lists is not there, or only behind a link.
         """
         folder = self.folder(stage, key)
-        manifest = _read_manifest(folder)
+        manifest = read_manifest(folder)
         if manifest is None or manifest.get("key") != key or manifest.get("stage") != stage:
             return None
         for name, described in manifest["files"].items():
-            path = folder / name
-            size = path.stat().st_size if path.is_file() else None
+            path, size = folder / name, plain_size(folder, name)
             if size != described["size"]:
                 raise StoreError(
                     f"{path} is not what was published: must have {described['size']} bytes, "
@@ -148,8 +152,8 @@ class ArtifactStore:
         """An empty folder to fill and publish; gone after the block where it was not published."""
         draft = self.root / stage / f"{durable.DRAFT_PREFIX}{key}-{attempt}"
         durable.discard(draft)
-        (draft / FILES).mkdir(parents=True)
-        (draft / CHECKPOINTS).mkdir()
+        durable.make_folder(draft / FILES)
+        durable.make_folder(draft / CHECKPOINTS)
         try:
             yield draft
         finally:
@@ -183,7 +187,7 @@ class ArtifactStore:
                 "files": _described_files(draft),
                 **record,
             }
-            text = document_text(manifest)
+            text = document_text(with_digest(manifest))
             (draft / MANIFEST).write_text(text)
             return self._appear(draft, json.loads(text))
         except OSError as error:
@@ -217,29 +221,23 @@ class ArtifactStore:
             return None
 
     def set_aside(self, stage: str, key: str, *, reason: str) -> Path:
-        """Move an artifact out of the way, keeping it; its run will be executed again."""
+        """Move an artifact out of the way, keeping it; its run will be executed again.
+
+        Raises:
+            StoreError: it can't be moved.
+        """
         parent = self.root / SET_ASIDE / stage
-        parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(parent)
         taken = len(list(parent.glob(f"{key}-{reason}*")))
-        target = parent / f"{key}-{reason}-{taken + 1}"
-        durable.commit(self.folder(stage, key), target)
+        source, target = self.folder(stage, key), parent / f"{key}-{reason}-{taken + 1}"
+        try:
+            durable.commit(source, target)
+        except OSError as error:
+            raise StoreError(
+                f"{source} is damaged and can't be moved to {target}: {error.strerror or error}; "
+                "move it away by hand and run again"
+            ) from error
         return target
-
-
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    is_ours = isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
-    return manifest if is_ours and _has_all(manifest) else None
-
-
-def _has_all(manifest: dict[str, Any]) -> bool:
-    return all(
-        isinstance(manifest.get(name), dict)
-        for name in ("metrics", "files", "environment", "provenance")
-    )
 
 
 def _discard_if_empty(folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 A draft beside the target is filled, flushed to the disk, and renamed; then the folder's entry is
 flushed too. `commit` is the only place where something becomes visible, for files and folders, and
-`remove` the only one where something that was visible goes.
+`remove` the only one where something that was visible goes; both do it by the one rename below, so
+what a crash can leave is what stands before or after one of its calls.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from phasetune.errors import StoreError
 
 DRAFT_PREFIX = ".draft-"
 TRASH_PREFIX = ".trash-"
+_PRIVATE = 0o700
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -34,15 +36,30 @@ def write_text(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those around it.
+    """Make a folder and those around it, for their owner alone; what is there stays as it is.
 
     Raises:
         StoreError: it can't be made; the message says why.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        _make_missing(path)
     except OSError as error:
         raise StoreError(f"the folder {path} can't be made: {error.strerror or error}") from error
+
+
+def _make_missing(path: Path) -> None:
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            _make_private(folder)
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=_PRIVATE)
+        folder.chmod(_PRIVATE)  # a umask may have taken the owner's own bits away
+    except FileExistsError:
+        if not folder.is_dir():  # else somebody else made it at this moment
+            raise
 
 
 @contextlib.contextmanager
@@ -50,7 +67,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """A draft to fill, in the target's folder; it replaces the target when the block ends well."""
     draft = path.parent / f"{DRAFT_PREFIX}{path.name[:60]}-{uuid.uuid4().hex[:12]}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_missing(path.parent)
         yield draft
         commit(draft, path)
     except OSError as error:
@@ -69,8 +86,7 @@ def commit(draft: Path, target: Path) -> None:
     for path in sorted(draft.rglob("*")) if draft.is_dir() else ():
         _flush(path)
     _flush(draft)
-    draft.replace(target)
-    _flush(target.parent)
+    _rename(draft, target)
 
 
 def discard(draft: Path) -> None:
@@ -94,15 +110,37 @@ def remove(path: Path) -> None:
     trash = path
     if not path.name.startswith(TRASH_PREFIX):
         trash = path.parent / f"{TRASH_PREFIX}{path.name[:60]}-{uuid.uuid4().hex[:12]}"
-        path.rename(trash)
-        _flush(trash.parent)
+        _rename(path, trash)
     if trash.is_dir() and not trash.is_symlink():
         shutil.rmtree(trash)
     else:
         trash.unlink()
 
 
+def withdraw(path: Path) -> None:
+    """`remove`, or nothing where nothing is.
+
+    Raises:
+        StoreError: it is there and can't be removed.
+    """
+    try:
+        remove(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{path} can't be removed: {error.strerror or error}") from error
+
+
+def _rename(source: Path, target: Path) -> None:
+    """The one durable write. Tests crash before or after its n-th call."""
+    source.replace(target)
+    _flush(target.parent)
+
+
 def _flush(path: Path) -> None:
+    """What is no plain file or folder has nothing to flush; opening it might wait for ever."""
+    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,19 +3,22 @@
 A failure belongs to a key, so it is forgotten as soon as code, data or parameters change.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from phasetune.errors import StoreError
 from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import write_text
+from phasetune.store.masking import masked
 
 FAILED_RUNS = "failed-runs"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a run failed: `cause` is `error`, `worker_died` or `stalled`."""
+    """Why a run failed: `cause` is `error`, or that of a worker's death: `worker_died`, `stalled`,
+    `out_of_memory` or `node_lost`.
+    """
 
     stage: str
     key: str
@@ -39,9 +42,11 @@ class FailureStore:
         content = read_document(path)
         if content is None:
             return None
-        if set(content) != {field.name for field in fields(Failure)}:
-            raise StoreError(f"{path} is no record of a failure; move it away and run again")
-        return Failure(**{name: str(value) for name, value in content.items()})
+        names = {field.name for field in fields(Failure)}
+        is_record = set(content) == names and all(isinstance(content[n], str) for n in names)
+        if not is_record or (content["stage"], content["key"]) != (stage, key):
+            raise StoreError(f"{path} is no record of this failure; move it away and run again")
+        return Failure(**content)
 
     def of_trunk(self, stage: str, trunk: str, *, most_step: int) -> Failure | None:
         """The failure of a trunk on its way to a step up to `most_step`, the earliest, or None.
@@ -65,9 +70,10 @@ class FailureStore:
         return self._root / stage / f"{key}.traceback.txt"
 
     def put(self, failure: Failure, traceback: str) -> None:
-        """Record a failure; the traceback first, so that a record always has one."""
-        write_text(self.traceback(failure.stage, failure.key), traceback)
-        write_document(self._record(failure.stage, failure.key), asdict(failure))
+        """Record a failure without its secrets; the traceback first, so that each has one."""
+        shown = replace(failure, message=masked(failure.message))
+        write_text(self.traceback(failure.stage, failure.key), masked(traceback))
+        write_document(self._record(failure.stage, failure.key), asdict(shown))
 
     def forget(self, stage: str, key: str) -> None:
         """Let the run be tried again."""

@@ -51,5 +51,5 @@ def _checkpoint(path: Path, meta: Mapping[str, Any]) -> KeptCheckpoint | None:
             metrics=numbers(meta["metrics"]),
             size_bytes=int(meta["size"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

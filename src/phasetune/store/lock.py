@@ -1,22 +1,15 @@
-"""Who works below a results root: studies share it, whoever deletes has it alone.
-
-The operating system holds the lock for as long as a process has the file open, so nothing is stale
-after a kill. The file stays: deleting a lock file would let two processes hold two locks.
-"""
+"""Who works below a results root: studies share it, whoever deletes has it alone."""
 
 import errno
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
 from phasetune.errors import StoreError
 from phasetune.store.durable import make_folder
+from phasetune.store.lock_file import LockFile, NoLocksError
 from phasetune.store.paths import ResultsPaths
-
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class InUse:
@@ -27,7 +20,7 @@ class InUse:
 
     def __init__(self, paths: ResultsPaths) -> None:
         self._paths = paths
-        self._descriptor: int | None = None
+        self._file: LockFile | None = None
 
     def __enter__(self) -> Self:
         if self._paths.store.is_dir():
@@ -35,9 +28,9 @@ class InUse:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def hold(self) -> None:
         """Hold it from here on.
@@ -48,18 +41,20 @@ class InUse:
         Raises:
             StoreError: somebody deletes at this moment.
         """
-        if self._descriptor is not None:
+        if self._file is not None:
             return
         make_folder(self._paths.store)
         try:
-            self._descriptor = _locked(self._paths.lock, fcntl.LOCK_SH)
+            self._file = _locked(self._paths.lock, shared=True)
         except BlockingIOError as error:
             raise StoreError(
                 f"`phasetune gc` works on {self._paths.root} at this moment; run again when it is "
                 "done"
             ) from error
+        except NoLocksError:
+            pass
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EROFS, *_NO_LOCKS):
+            if error.errno not in (errno.EACCES, errno.EROFS):
                 raise StoreError(_unusable(self._paths.lock, error)) from error
 
 
@@ -81,31 +76,26 @@ def exclusively(paths: ResultsPaths) -> Iterator[None]:
         )
     make_folder(paths.store)
     try:
-        descriptor = _locked(paths.lock, fcntl.LOCK_EX)
+        file = _locked(paths.lock, shared=False)
     except BlockingIOError as error:
         raise StoreError(
             f"a study runs below {paths.root} at this moment; try again when it is done"
         ) from error
     except OSError as error:
         raise StoreError(_unusable(paths.lock, error)) from error
-    try:
+    with closing(file):
         yield
-    finally:
-        os.close(descriptor)
 
 
-def _locked(path: Path, kind: int) -> int:
-    """The descriptor that holds the lock; the file is opened for reading where it is there."""
+def _locked(path: Path, *, shared: bool) -> LockFile:
+    """The file, locked; for sole use it is opened for writing, without which NFS gives none."""
+    file = LockFile(path, writes=not shared)
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        file.lock(shared=shared)
     except OSError:
-        os.close(descriptor)
+        file.close()
         raise
-    return descriptor
+    return file
 
 
 def _unusable(path: Path, error: OSError) -> str:

@@ -67,6 +67,16 @@ class StudyPaths:
         return self.root / "study.yaml"
 
     @property
+    def driver_lock(self) -> Path:
+        """Held by the one driver that works on the study, and names it; stays when none does."""
+        return self.root / "driver.lock"
+
+    @property
+    def inputs(self) -> Path:
+        """What the kept study was planned with, besides its fields."""
+        return self.root / "inputs.json"
+
+    @property
     def final(self) -> Path:
         """What came of the last winner."""
         return self.root / "final.json"
@@ -82,6 +92,11 @@ class StudyPaths:
     @property
     def analysis(self) -> Path:
         return self.root / "analysis.txt"
+
+    @property
+    def views(self) -> Path:
+        """Digests of what was written for people, so that what is damaged is made again."""
+        return self.root / "views.json"
 
     @property
     def best(self) -> Path:
@@ -164,7 +179,7 @@ class PhasePaths:
         while True:
             path = self.attempts / f"{number:04d}"
             try:
-                path.mkdir()
+                path.mkdir(mode=0o700)
             except FileExistsError:
                 number += 1
             except OSError as error:

@@ -5,6 +5,7 @@ by whoever goes on from a checkpoint, or deletes what would be the next best.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.digests import file_digest
-from phasetune.store.documents import numbers
+from phasetune.store.documents import numbers, read_json, steps
+from phasetune.store.manifest import is_inside, plain_size
 from phasetune.store.paths import SEAL, StudyPaths
 from phasetune.store.references import Reference
 from phasetune.store.space import size_bytes
@@ -43,18 +45,18 @@ def resume_checkpoints(paths: StudyPaths) -> list[ResumeCheckpoint]:
 def _read(path: Path) -> ResumeCheckpoint:
     stage, size = path.parent.name.rpartition("-")[0], size_bytes(path)
     try:
-        seal = json.loads((path / SEAL).read_bytes())
+        seal = readable_seal(path)
         return ResumeCheckpoint(
             path=path,
             stage=stage,
-            key=str(seal["key"]),
+            key=seal["key"],
             environment=json.dumps(seal["environment"], sort_keys=True),
-            step=int(seal["step"]),
-            seconds=float(seal["elapsed_seconds"]),
+            step=seal["step"],
+            seconds=seal["elapsed_seconds"],
             metrics=_last_metrics(seal["history"]),
             size_bytes=size,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError):
         return ResumeCheckpoint(
             path=path,
             stage=stage,
@@ -65,6 +67,35 @@ def _read(path: Path) -> ResumeCheckpoint:
             metrics={},
             size_bytes=size,
         )
+
+
+def readable_seal(path: Path) -> dict[str, Any]:
+    """The seal of a checkpoint, whose fields are what they must be.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is none.
+    """
+    seal = read_json(path / SEAL)
+    if not isinstance(seal, dict) or not _says_all(seal):
+        raise ValueError(f"{path / SEAL} is no seal of a checkpoint")
+    steps(seal.get("history"))
+    return seal
+
+
+def _says_all(seal: Mapping[str, Any]) -> bool:
+    files, notes, seconds = seal.get("files"), seal.get("notes"), seal.get("elapsed_seconds")
+    return (
+        isinstance(seal.get("key"), str)
+        and isinstance(seal.get("environment"), dict)
+        and type(seal.get("step")) is int
+        and isinstance(seconds, int | float)
+        and 0 <= seconds < math.inf
+        and isinstance(notes, dict)
+        and all(isinstance(is_exact, bool) for is_exact in notes.values())
+        and isinstance(files, dict)
+        and all(is_inside(name) and isinstance(files[name], str) for name in files)
+    )
 
 
 def furthest_last(seal: Mapping[str, Any], folder: Path) -> tuple[int, float, str]:
@@ -83,9 +114,22 @@ def _last_metrics(history: list[dict[str, Any]]) -> dict[str, float]:
 def verifies(path: Path) -> bool:
     """Whether every file of a checkpoint is as its seal says; hashes them."""
     try:
-        files = json.loads((path / SEAL).read_bytes())["files"]
-        return all(file_digest(path / name) == expected for name, expected in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return holds_exactly(path, readable_seal(path)["files"])
+    except (OSError, ValueError):
+        return False
+
+
+def holds_exactly(folder: Path, files: Mapping[str, str]) -> bool:
+    """Whether a checkpoint holds these plain files, by digest, and no other; hidden ones may be
+    the file system's own.
+    """
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("[!.]*")}
+    names = {name for name in found if not (folder / name).is_dir()} - {SEAL}
+    if not names <= set(files) or any(plain_size(folder, name) is None for name in files):
+        return False
+    try:
+        return all(file_digest(folder / name) == expected for name, expected in files.items())
+    except OSError:
         return False
 
 
