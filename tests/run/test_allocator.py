@@ -12,6 +12,7 @@ import pytest
 
 from phasetune.run.allocator import keep_heap
 from phasetune.run.ray import trainable
+from phasetune.store.paths import StudyPaths
 
 # Takes a block, frees it, and takes it again: is it in the heap, and did the heap keep it?
 BLOCK = """
@@ -120,6 +121,9 @@ def test_a_worker_keeps_its_heap_only_without_a_gpu(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.chdir(tmp_path)
     workload = SimpleNamespace(working_directory=str(tmp_path))
-    request: Any = SimpleNamespace(workload=workload, attempt=tmp_path / "attempt")
+    request: Any = SimpleNamespace(
+        workload=workload, attempt=tmp_path / "attempt", study_paths=StudyPaths(tmp_path)
+    )
+    monkeypatch.setattr(trainable, "count_as_worker", lambda _: None)
     trainable._enter(request)
     assert len(kept) == calls

@@ -9,7 +9,7 @@ print(outcome.winner, outcome.phases["method"].trials)
 from phasetune.api.ask import Source, load_study, plan_study
 from phasetune.api.execute import run_study, run_trial
 from phasetune.api.outcome import PhaseOutcome, StudyOutcome
-from phasetune.api.read import analysis, checkpoints, history, runs, trials
+from phasetune.api.read import analysis, checkpoints, history, restore_tuner, runs, trials
 
 __all__ = [
     "PhaseOutcome",
@@ -20,6 +20,7 @@ __all__ = [
     "history",
     "load_study",
     "plan_study",
+    "restore_tuner",
     "run_study",
     "run_trial",
     "runs",

@@ -56,9 +56,33 @@ def analysis(
 ) -> Any:
     """Tune's own `ExperimentAnalysis` of a phase's newest attempt, or of a numbered one.
 
+    Tune reads pickles there, so nobody but this user may be able to write them.
+
     Raises:
-        StoreError: the phase has no such attempt through Ray.
+        StoreError: the phase has no such attempt through Ray, or others can write in its folder.
     """
     from phasetune.run.ray.analysis import experiment_analysis
 
     return experiment_analysis(Path(results).resolve(), phase, study=study, attempt=attempt)
+
+
+def restore_tuner(
+    results: str | Path, phase: str, *, study: str | None = None, attempt: int | None = None
+) -> Any:
+    """A restored `ray.tune.Tuner` on a phase's newest unfinished attempt, or on a numbered one.
+
+    Its `fit()` executes the runs of that attempt that have no end in the store, from their newest
+    checkpoints; the store takes the results, and `run_study` decides. Before, it is verified that
+    the folder is this user's own and that nobody else can write it (restoring unpickles what lies
+    there, which runs code), that Tune's state is whole, that number and settings of its trials are
+    the plan's, and that the checkpoints it knows of are as they were sealed. It works on a copy in
+    a new attempt's folder. Don't run the study before `fit()` returned.
+
+    Raises:
+        StoreError: there is no such attempt, a check failed (the message says which, and for which
+            file), or another driver works on the study.
+        PhasetuneError: the study as it was kept can't be loaded or planned.
+    """
+    from phasetune.run.ray.restore import restored_tuner
+
+    return restored_tuner(Path(results).resolve(), phase, study=study, attempt=attempt)

@@ -13,10 +13,10 @@ from typing import Any
 
 from phasetune.stage.canonical import digest
 from phasetune.store.digests import file_digest
-from phasetune.store.documents import document_text, numbers
+from phasetune.store.documents import document_text, steps
 from phasetune.store.durable import write_text
 from phasetune.store.paths import SEAL
-from phasetune.store.resume import furthest_last
+from phasetune.store.resume import furthest_last, holds_exactly, readable_seal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def newest_checkpoint(
     damaged: list[int] = []
     found.sort(key=lambda item: furthest_last(item[1], item[0]), reverse=True)
     for folder, content in found:
-        if _matches(folder, content["files"]):
+        if holds_exactly(folder, content["files"]):
             return _sealed(folder, content), _told(damaged, f"went on from step {content['step']}")
         damaged.append(content["step"])
     return None, _told(damaged, "no earlier one was there to go on from")
@@ -99,7 +99,7 @@ def _sealed(folder: Path, content: dict[str, Any]) -> SealedCheckpoint:
     return SealedCheckpoint(
         folder=folder,
         step=content["step"],
-        history=tuple({**numbers(row), "step": int(row["step"])} for row in content["history"]),
+        history=tuple({**row, "step": int(row["step"])} for row in steps(content["history"])),
         elapsed_seconds=content["elapsed_seconds"],
         notes=content["notes"],
     )
@@ -111,17 +111,8 @@ def _digest(content: dict[str, Any]) -> str:
 
 def _read_seal(folder: Path, key: str, environment: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        content = json.loads((folder / SEAL).read_bytes())
-        claimed = content.pop("digest")
-        intact = claimed == _digest(content) and content["key"] == key
-        intact = intact and content["environment"] == environment
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        content = readable_seal(folder)
+        intact = content.pop("digest", None) == _digest(content) and content["key"] == key
+    except (OSError, ValueError, RecursionError):
         return None
-    return content if intact else None
-
-
-def _matches(folder: Path, files: dict[str, str]) -> bool:
-    try:
-        return all(file_digest(folder / name) == expected for name, expected in files.items())
-    except OSError:
-        return False
+    return content if intact and content["environment"] == environment else None

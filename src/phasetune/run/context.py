@@ -1,17 +1,16 @@
 """The context that a stage sees, the same in both backends; they differ in the channel below it."""
 
-import faulthandler
 import math
 import numbers
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from phasetune.errors import StageError
 from phasetune.run.checkpoints import SealedCheckpoint, seal
+from phasetune.run.watchdog import Watchdog
 from phasetune.stage.contract import Fold, Trunk
 from phasetune.store.artifacts import Artifact
 
@@ -28,39 +27,6 @@ class Channel(Protocol):
 
 class RunStopped(BaseException):
     """Ends a stage that has just handed over the checkpoint that was asked for."""
-
-
-class Watchdog:
-    """Ends this process, leaving its traceback, when nothing was reported for too long.
-
-    `faulthandler` does it from a thread of its own that needs no interpreter lock, so a hung
-    extension is ended too.
-    """
-
-    def __init__(self, seconds: float | None, file: Path) -> None:
-        self._seconds = seconds
-        self._path = file
-        self._file: TextIO | None = None
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Within the block each `rearm` buys another period."""
-        if self._seconds is None:
-            yield
-            return
-        with self._path.open("w") as self._file:
-            self.rearm()
-            try:
-                yield
-            finally:
-                faulthandler.cancel_dump_traceback_later()
-                self._file = None
-        self._path.unlink(missing_ok=True)
-
-    def rearm(self) -> None:
-        """Start the period again."""
-        if self._file is not None and self._seconds is not None:
-            faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._file)
 
 
 @dataclass(kw_only=True)
@@ -140,13 +106,15 @@ class RunContext:
         """Report flat metrics of a step, and a folder to go on from.
 
         Raises:
-            StageError: metrics are not flat numbers, or the checkpoint is no folder.
+            StageError: metrics are not flat numbers, the checkpoint is no folder, or a loss is not
+                finite: nothing good comes of going on, so that ends the run.
         """
         if isinstance(step, bool) or not isinstance(step, int):
             raise StageError(f"report: step must be a whole number, but is {step!r}")
         checked = checked_metrics(metrics, source="report")
         if "step" in checked:
             raise StageError("report: no metric can be named 'step'; give the step as step=...")
+        _refuse_broken_loss(checked, step)
         self._rows[step] = {**checked, "step": step}
         self.watchdog.rearm()
         if checkpoint is not None:
@@ -173,6 +141,15 @@ class RunContext:
             elapsed_seconds=self.elapsed_seconds,
             notes=self._notes,
         )
+
+
+def _refuse_broken_loss(metrics: Mapping[str, float], step: int) -> None:
+    for name, value in metrics.items():
+        if (name == "loss" or name.endswith("_loss")) and not math.isfinite(value):
+            raise StageError(
+                f"report: metric {name!r} must be finite, but is {value} at step {step}; a lower "
+                "learning rate may help, or another name where it may be so"
+            )
 
 
 def checked_metrics(metrics: object, *, source: str) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from phasetune.errors import StageError, StoreError
 from phasetune.run.calls import Call, first_call, second_call
-from phasetune.run.context import Channel, RunContext, RunStopped, Watchdog, checked_metrics
+from phasetune.run.context import Channel, RunContext, RunStopped, checked_metrics
 from phasetune.run.failing import failed_trunk, record_failure, refuse_without_disk
 from phasetune.run.machine import (
     clean_up,
@@ -27,6 +27,7 @@ from phasetune.run.machine import (
 from phasetune.run.memory import PeakMemory
 from phasetune.run.publish import publish
 from phasetune.run.request import RunRequest, RunState, WorkloadRequest
+from phasetune.run.watchdog import Watchdog
 from phasetune.stage.canonical import canonical_json
 from phasetune.stage.contract import Stage
 from phasetune.stage.resolve import ResolvedWorkload, resolve_function, resolve_workload

@@ -11,7 +11,17 @@ import pytest
 from conftest import TESTS, Heard, StudyMaker
 from phasetune import StoreError, Study, StudyError, StudyOutcome, analysis
 from phasetune.api import run_study
-from phasetune.run.events import RunDone, RunFailed, RunReported, RunStarted, WaveStarted
+from phasetune.run.events import (
+    Noticed,
+    RunDone,
+    RunFailed,
+    RunReported,
+    RunStarted,
+    WaveStarted,
+)
+from phasetune.store.paths import ResultsPaths
+from phasetune.store.workers import workers
+from stored import Does
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -91,6 +101,8 @@ def test_a_killed_worker_is_tried_again_and_goes_on_from_its_checkpoint(
     trained = [e.step for e in heard.of(RunReported) if e.label.startswith("train")]
     # once for the trial, killed before its third step, and once for the refit
     assert trained == [1, 2, 3, 1, 2, 3]
+    told = [event.message for event in heard.of(Noticed) if "again" in event.message]
+    assert told == ["train fold 1/5: the worker died; it is tried again, 2 of 3"]
     (manifest,) = (
         found
         for path in (tmp_path / "results" / "store" / "train").glob("*/manifest.json")
@@ -106,27 +118,35 @@ def test_a_run_whose_worker_dies_every_time_fails_and_others_go_on(
     outcome = run(scripted_study(phases=[{"name": "one", "points": points}], max_failures=1))
     (failed,) = outcome.failures
     assert failed.failure.cause == "worker_died"
-    assert "the worker died" in failed.failure.message
-    assert failed.failure.message.endswith("tried 2 times")
+    assert failed.failure.message == "the worker died; tried 2 times"
     assert failed.traceback.exists()
     assert outcome.exit_code == 0
     assert outcome.winner is not None
     assert outcome.winner["settings"]["train.value"] == 0.3
 
 
-def test_a_hung_run_is_ended_by_the_watchdog(run: Runner, scripted_study: StudyMaker) -> None:
-    points = [{"train.fault": "hang"}, {"train.value": 0.3}]
-    outcome = run(
-        scripted_study(
-            phases=[{"name": "one", "points": points}], max_failures=0, stall_timeout_seconds=2.0
-        )
+def test_a_hung_run_is_ended_by_the_watchdog_and_tried_once_more(
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path, heard: Heard
+) -> None:
+    once = {"train.fault": "hang", "train.value": 0.3, "train.marker": str(tmp_path / "hung")}
+    study = scripted_study(
+        phases=[{"name": "one", "points": [{"train.fault": "hang"}, once]}],
+        final={"refit": False, "test": False},
+        max_failures=0,
+        stall_timeout_seconds=2.0,
     )
+    outcome = run(study, listener=heard)
     (failed,) = outcome.failures
     assert failed.failure.cause == "stalled"
     assert failed.failure.message == (
-        "nothing was reported for 2 s; let it report, or raise stall_timeout_seconds; tried 1 time"
+        "nothing was reported for 2 s; let it report, or raise stall_timeout_seconds; tried 2 times"
     )
     assert "_misbehave" in failed.traceback.read_text()
+    assert outcome.winner is not None
+    assert outcome.winner["settings"]["train.value"] == 0.3
+    told = [event.message for event in heard.of(Noticed) if "again" in event.message]
+    assert len(told) == 2
+    assert all(text.endswith("for 2 s; it is tried again, 2 of 2") for text in told)
 
 
 def test_workers_use_the_threads_that_the_study_asks_for(
@@ -184,7 +204,12 @@ def test_sources_that_change_under_a_study_end_it(
     assert not list(tmp_path.rglob("decision.json"))
 
 
-def test_nothing_is_left_of_the_environment(run: Runner, scripted_study: StudyMaker) -> None:
+def test_nothing_is_left_of_the_environment_and_workers_are_counted(
+    run: Runner, scripted_study: StudyMaker, tmp_path: Path
+) -> None:
     before = dict(os.environ)
-    run(scripted_study(phases=[{"name": "one", "points": [{}]}]))
+    study = ResultsPaths(tmp_path / "results").study("scripted")
+    counting = Does(RunReported, lambda: len(workers(study)))
+    run(scripted_study(phases=[{"name": "one", "points": [{}]}]), listener=counting)
+    assert max(counting.results) >= 1
     assert dict(os.environ) == before

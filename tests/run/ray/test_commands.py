@@ -75,23 +75,14 @@ def test_a_signal_stops_at_a_checkpoint_and_the_same_command_goes_on(
     assert "nothing was decided since. Go on with:" in err
     assert err.strip().endswith("-m phasetune run study.yaml")
     assert not (tmp_path / "results/scripted/phases/one/decision.json").exists()
-    deadline = time.monotonic() + 30
-    while alive_in_session(process.pid):
-        assert time.monotonic() < deadline, alive_in_session(process.pid)
-        time.sleep(0.2)
+    wait_for_silence(process.pid)
 
     process = start("run", "study.yaml", folder=tmp_path)
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, (out, err)
     assert "study scripted goes on: what is stored is not run again" in out
     whole = run_study(study, results=tmp_path / "whole", in_process=True)
-    chains = [
-        json.loads((folder / "phases/one/decision.json").read_text())["trials"][0]["metrics"][
-            "chain"
-        ]
-        for folder in (tmp_path / "results/scripted", whole.paths.root)
-    ]
-    assert chains[0] == chains[1]
+    assert chain(tmp_path / "results/scripted") == chain(whole.paths.root)
     resumed = [
         json.loads(path.read_text())["provenance"]["resumed"]
         for path in (tmp_path / "results/store/train").glob("*/manifest.json")
@@ -115,6 +106,53 @@ def test_a_signal_while_runs_wait_for_their_turn(
     assert process.returncode == 143, (out, err)
     assert "nothing was decided since. Go on with:" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("killed", ["driver", "gcs_server", "raylet"])
+def test_what_a_kill_leaves_ends_soon_and_the_same_command_goes_on(
+    scripted_study: StudyMaker, tmp_path: Path, killed: str
+) -> None:
+    params = {"train": {"steps": 12, "seconds": 0.25}}
+    once = {"phases": [{"name": "one", "points": [{}]}], "final": {"refit": False, "test": False}}
+    study = scripted_study(params=params, **once)
+    content = study.model_dump(mode="json", exclude_unset=True)
+    (tmp_path / "study.yaml").write_text(yaml_text(content))
+    process = start("run", "study.yaml", folder=tmp_path)
+    wait_for("results/scripted/phases/one/attempts/*/train-*/checkpoint_*", tmp_path, process)
+    os.kill(process.pid if killed == "driver" else child_named(killed, process.pid), signal.SIGKILL)
+    _, err = process.communicate(timeout=30)
+    if killed == "driver":
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 2, err
+        assert f"error: Ray's {killed} ended (exit code -9), and with it the cluster" in err
+        assert "Traceback" not in err
+    wait_for_silence(process.pid)
+
+    process = start("run", "study.yaml", folder=tmp_path)
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, err
+    whole = run_study(study, results=tmp_path / "whole", in_process=True)
+    assert chain(tmp_path / "results/scripted") == chain(whole.paths.root)
+
+
+def child_named(name: str, parent: int) -> int:
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+            return int(pid)
+    raise AssertionError(f"{parent} has no child {name}")
+
+
+def wait_for_silence(session: int) -> None:
+    deadline = time.monotonic() + 30
+    while alive_in_session(session):
+        assert time.monotonic() < deadline, alive_in_session(session)
+        time.sleep(0.2)
+
+
+def chain(study: Path) -> Any:
+    decision = json.loads((study / "phases/one/decision.json").read_text())
+    return decision["trials"][0]["metrics"]["chain"]
 
 
 PARALLEL = """

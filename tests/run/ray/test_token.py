@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from phasetune.run.ray.token import is_authentication_on, is_token_in_environment, token_file
+from phasetune.run.ray.token import (
+    is_authentication_on,
+    is_token_in_environment,
+    keep_token,
+    make_token,
+    token_file,
+)
 
 FINDS = """
 from ray._raylet import AuthenticationTokenLoader
@@ -73,6 +79,61 @@ def test_ray_asks_for_it_unless_told_otherwise(
     assert is_authentication_on() is is_on
 
 
+def test_one_that_is_made_is_for_the_user_alone_and_serves_ray(home: Path) -> None:
+    before = os.umask(0)
+    try:
+        make_token()
+    finally:
+        os.umask(before)
+    assert token_file().mode == 0o600
+    token = token_file().path.read_text()
+    assert len(token) == 64
+    make_token()
+    assert token_file().path.read_text() == token
+    assert _ray_finds_it()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RAY_AUTH_MODE", "disabled"),
+        ("RAY_AUTH_TOKEN", "a" * 32),
+        ("RAY_AUTH_TOKEN_PATH", "/nowhere/token"),
+    ],
+)
+def test_none_is_made_where_ray_makes_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    make_token()
+    assert not (home / ".ray").exists()
+
+
+def test_a_home_that_can_t_be_written_is_left_to_ray(home: Path) -> None:
+    (home / ".ray").write_text("a file in its place")
+    make_token()
+    assert (home / ".ray").is_file()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"), [(0o644, 0o600), (0o666, 0o600), (0o600, 0o600), (0o400, 0o400)], ids=oct
+)
+@pytest.mark.parametrize("is_named", [False, True], ids=["in its place", "named"])
+def test_one_that_is_open_to_others_is_closed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, mode: int, kept: int, is_named: bool
+) -> None:
+    path = write_token(home / ("own" if is_named else ".ray/auth_token"), mode)
+    if is_named:
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    keep_token()
+    assert (token_file().path, token_file().mode) == (path, kept)
+
+
+def test_closing_one_that_is_not_there_does_nothing(home: Path) -> None:
+    keep_token()
+    assert not token_file().is_there
+
+
 @pytest.mark.parametrize("where", ["nowhere", "home", "named", "environment"])
 def test_ray_finds_it_in_the_same_places(
     home: Path, monkeypatch: pytest.MonkeyPatch, where: str
@@ -83,6 +144,11 @@ def test_ray_finds_it_in_the_same_places(
         monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(write_token(home / "own")))
     if where == "environment":
         monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 32)
+    ours = is_token_in_environment() or token_file().is_readable
+    assert _ray_finds_it() is ours is (where != "nowhere")
+
+
+def _ray_finds_it() -> bool:
     done = subprocess.run(
         [sys.executable, "-c", FINDS],
         env=dict(os.environ),
@@ -90,5 +156,4 @@ def test_ray_finds_it_in_the_same_places(
         text=True,
         check=True,
     )
-    ours = is_token_in_environment() or token_file().is_readable
-    assert done.stdout.strip() == str(ours) == str(where != "nowhere")
+    return done.stdout.strip() == "True"

@@ -5,6 +5,7 @@ from typing import Any
 
 from phasetune.errors import StoreError
 from phasetune.store.paths import ResultsPaths
+from phasetune.store.trust import refuse_untrusted
 
 
 def experiment_analysis(
@@ -12,17 +13,15 @@ def experiment_analysis(
 ) -> Any:
     """The `ExperimentAnalysis` of a phase's newest attempt through Ray, or of a numbered one.
 
-    An attempt is one wave: a phase that pre-trains and fine-tunes has two. Reading it trusts the
-    folder, since Tune keeps pickled objects there.
+    An attempt is one wave: a phase that pre-trains and fine-tunes has two. Tune keeps pickled
+    objects there, and unpickling runs code, so the folder has to be this user's own.
 
     Raises:
-        StoreError: the phase has no such attempt.
+        StoreError: the phase has no such attempt, or others can write in it.
     """
-    from ray.tune import ExperimentAnalysis
-
     root = ResultsPaths(results)
     studies = [paths for paths in root.studies() if study in (None, paths.root.name)]
-    pattern = "*" if attempt is None else f"{attempt:04d}"
+    pattern = "[0-9]*" if attempt is None else f"{attempt:04d}"
     states = [
         path
         for paths in studies
@@ -34,4 +33,7 @@ def experiment_analysis(
             "executed in-process leave none"
         )
     newest = max(states, key=lambda path: path.stat().st_mtime_ns)
-    return ExperimentAnalysis(str(newest.parent.resolve()))
+    refuse_untrusted(newest.parent, root=results)
+    from ray.tune import ExperimentAnalysis
+
+    return ExperimentAnalysis(str(newest.parent))

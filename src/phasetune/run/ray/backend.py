@@ -2,7 +2,7 @@
 
 The store decides what is done: each wave is a new Tuner over what is missing, in a folder of its
 own, and `Tuner.restore` is never used (it does not fail closed). Workers record what a workload
-raises, so for Tune a run fails only when its worker dies; then it is tried again.
+raises, so for Tune a run fails only when its worker dies; then it is tried again (`tries`).
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from phasetune.errors import StoreError, StudyError
-from phasetune.run.events import Listener, RunFailed
+from phasetune.run.events import Listener, Noticed, RunFailed
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.machine import device_for, resources_per_run
-from phasetune.run.ray.session import Cluster, Terminal, cluster
+from phasetune.run.ray.session import Cluster, cluster
+from phasetune.run.ray.temporary import refuse_without_room, temporary_folder
+from phasetune.run.ray.terminal import Terminal
 from phasetune.run.ray.trainable import (
     KEY,
     REASON,
@@ -22,9 +24,12 @@ from phasetune.run.ray.trainable import (
     execute_in_worker,
     flat_for_tune,
 )
+from phasetune.run.ray.tries import Tries, most_deaths, run_that_died
+from phasetune.run.ray.watch import watched
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
-from phasetune.store.failures import Failure, FailureStore
+from phasetune.store.failures import FailureStore
+from phasetune.store.workers import wait_for_workers
 from phasetune.study.schema import Study
 
 Jobs = list[list[RunRequest]]
@@ -44,6 +49,8 @@ class RayBackend:
         self._terminal = Terminal(log)
         self._entered = ExitStack()
         self._cluster: Cluster | None = None
+        self._warning: str | None = None
+        self._has_begun = False
 
     @property
     def device(self) -> str:
@@ -54,6 +61,8 @@ class RayBackend:
         return device_for(gpus)
 
     def __enter__(self) -> Self:
+        if self._address is None:
+            self._warning = refuse_without_room(temporary_folder())
         with self._terminal.quietly():
             self._cluster = self._entered.enter_context(cluster(self._address))
         return self
@@ -67,12 +76,29 @@ class RayBackend:
 
         Raises:
             StudyError: a run asks for more than any machine of the cluster has.
-            StoreError: the results can't be written, or Tune and the store disagree about a run.
+            StoreError: the results can't be written, Tune and the store disagree about a run,
+                workers of an earlier command do not end, or the private cluster is gone.
+            Interrupted: somebody asked for an end before anything was executed.
         """
+        self._begin(wave[0], listener, stop)
         jobs = _jobs(wave)
         with self._terminal.quietly():
-            results = self._fit(jobs, listener, stop)
+            results = watched(lambda: self._fit(jobs, listener, stop))
         self._settle(jobs, results, listener, stop)
+
+    def _begin(self, first: RunRequest, listener: Listener, stop: StopSwitch) -> None:
+        """Before the first wave: workers of a driver that was killed may still hold a GPU."""
+        if self._has_begun:
+            return
+        if self._warning is not None:
+            listener.notify(Noticed(message=self._warning))
+        wait_for_workers(
+            first.study_paths,
+            tell=lambda message: listener.notify(Noticed(message=message)),
+            is_over=lambda: stop.asked,
+        )
+        stop.raise_if_asked()
+        self._has_begun = True
 
     def _fit(self, jobs: Jobs, listener: Listener, stop: StopSwitch) -> Any:
         from ray import tune
@@ -80,11 +106,14 @@ class RayBackend:
 
         from phasetune.run.ray.callback import EndWhenStopped, WaveCallback
 
-        callback = WaveCallback(jobs, listener, self._terminal)
+        limit = self._study.max_failures
+        callback = WaveCallback(jobs, listener, self._terminal, max_failures=limit)
         attempt, resources = jobs[0][0].attempt, self._resources()
         _refuse_unavailable(resources)
+        trainable = tune.with_parameters(execute_in_worker, jobs=jobs, max_failures=limit)
+        most = most_deaths(runs=max(map(len, jobs)), max_failures=limit)
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(execute_in_worker, jobs=jobs), resources),
+            tune.with_resources(trainable, resources),
             param_space={"run": tune.grid_search([_config(i, j) for i, j in enumerate(jobs)])},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
@@ -98,7 +127,7 @@ class RayBackend:
                 verbose=0,
                 stop=EndWhenStopped(callback, stop),
                 callbacks=[JsonLoggerCallback(), callback],
-                failure_config=tune.FailureConfig(max_failures=self._study.max_failures),
+                failure_config=tune.FailureConfig(max_failures=most),
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
                 log_to_file=True,
             ),
@@ -125,7 +154,7 @@ class RayBackend:
             metrics = {} if result is None else result.metrics or {}
             request = next((r for r in job if r.run.key == metrics.get(KEY)), job[0])
             if result is not None and result.error is not None:
-                self._record_death(_first_without_end(job), result.error, listener)
+                self._record_death(job, listener)
             elif metrics.get(STATE) == RunState.REFUSED:
                 raise StoreError(f"{request.label}: {metrics.get(REASON)}")
             elif metrics.get(STATE) == RunState.DONE:
@@ -135,27 +164,13 @@ class RayBackend:
                     f"{request.label}: Tune ended the run without a result; see {request.attempt}"
                 )
 
-    def _record_death(self, request: RunRequest, error: BaseException, listener: Listener) -> None:
-        run, failures = request.run, FailureStore(request.paths.store)
-        stalled = _text(request.stall_file)
-        tries = self._study.max_failures + 1
-        if stalled:
-            seconds = request.stall_timeout_seconds
-            message = (
-                f"nothing was reported for {seconds:g} s; let it report, or raise "
-                "stall_timeout_seconds"
-            )
-        else:
-            last = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
-            message = f"the worker died: {last[:300]}"
-        failure = Failure(
-            stage=run.stage,
-            key=run.key,
-            cause="stalled" if stalled else "worker_died",
-            message=f"{message}; tried {tries} time" + ("" if tries == 1 else "s"),
-        )
-        failures.put(failure, stalled or str(error))
-        path = failures.traceback(run.stage, run.key)
+    def _record_death(self, job: Sequence[RunRequest], listener: Listener) -> None:
+        """The last resort: no worker lived long enough to record the failure."""
+        request = run_that_died(job)
+        if request is None:
+            return
+        failure = Tries(request, max_failures=self._study.max_failures).give_up()
+        path = FailureStore(request.paths.store).traceback(failure.stage, failure.key)
         listener.notify(RunFailed(label=request.label, failure=failure, traceback=path))
 
 
@@ -184,18 +199,6 @@ def _jobs(wave: Sequence[RunRequest]) -> Jobs:
     return list(jobs.values())
 
 
-def _first_without_end(job: Sequence[RunRequest]) -> RunRequest:
-    """The run that was executed when the worker died."""
-    store, failures = ArtifactStore(job[0].paths.store), FailureStore(job[0].paths.store)
-    unended = (
-        request
-        for request in job
-        if store.intact(request.run.stage, request.run.key) is None
-        and failures.get(request.run.stage, request.run.key) is None
-    )
-    return next(unended, job[-1])
-
-
 def _config(index: int, job: Sequence[RunRequest]) -> dict[str, Any]:
     """What Tune shows of a job: its index in the wave, its stage, and the last point."""
     return {"index": index, "stage": job[-1].run.stage, **job[-1].point}
@@ -222,10 +225,3 @@ def _refuse_disagreement(request: RunRequest, metrics: dict[str, Any]) -> None:
 
 def _equal(one: float, other: float) -> bool:
     return one == other or (one != one and other != other)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

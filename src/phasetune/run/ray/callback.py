@@ -2,16 +2,18 @@
 
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as TuneTrial
 
 from phasetune.run.backend import announce
-from phasetune.run.events import Listener, RunReported, RunStarted
+from phasetune.run.events import Listener, Noticed, RunReported, RunStarted
 from phasetune.run.interrupt import StopSwitch
-from phasetune.run.ray.session import Terminal
+from phasetune.run.ray.terminal import Terminal
 from phasetune.run.ray.trainable import KEY, STATE, TUNES_OWN
+from phasetune.run.ray.tries import Tries, cause_told, run_that_died
 from phasetune.run.request import RunRequest
 
 
@@ -19,9 +21,15 @@ class WaveCallback(Callback):
     """Tells the listener; never raises, since that would end the study."""
 
     def __init__(
-        self, jobs: Sequence[Sequence[RunRequest]], listener: Listener, terminal: Terminal
+        self,
+        jobs: Sequence[Sequence[RunRequest]],
+        listener: Listener,
+        terminal: Terminal,
+        *,
+        max_failures: int,
     ) -> None:
         self._jobs = jobs
+        self._max_failures = max_failures
         self._requests = {request.run.key: request for job in jobs for request in job}
         self._announced: set[str] = set()
         self._listener = listener
@@ -31,7 +39,7 @@ class WaveCallback(Callback):
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks beside the experiment; nothing of ours belongs there."""
         names = ("_jobs", "_requests", "_announced", "_listener", "_terminal")
-        return {**dict.fromkeys(names), "running": set()}
+        return {**dict.fromkeys(names), "_max_failures": 0, "running": set()}
 
     def on_trial_start(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
@@ -73,16 +81,40 @@ class WaveCallback(Callback):
         for request in self._job(trial):
             self._announce(request)
 
+    def on_trial_recover(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
+    ) -> None:
+        """Keep why a worker died, before the next one decides by it; tell of another try."""
+        del iteration, trials, info
+        with contextlib.suppress(Exception):
+            self._note_death(trial)
+
     def on_trial_error(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
     ) -> None:
-        """Forget a run whose worker died for the last time."""
+        """Forget a run whose worker died for the last time, after telling what is recorded."""
         del iteration, trials, info
         self.running.discard(trial.trial_id)
+        for request in self._job(trial):
+            self._announce(request)
 
     def _job(self, trial: TuneTrial) -> Sequence[RunRequest]:
         index: int = trial.config["run"]["index"]
         return self._jobs[index]
+
+    def _note_death(self, trial: TuneTrial) -> None:
+        request = run_that_died(self._job(trial))
+        if request is None:
+            return
+        tries = Tries(request, max_failures=self._max_failures)
+        words = _last_error(trial)
+        found = tries.note_death(cause_told(words), words)
+        if found.is_tried_again:
+            message = (
+                f"{request.label}: {tries.told(found.cause)}; it is tried again, "
+                f"{found.tried + 1} of {found.allowed}"
+            )
+            self._tell(lambda: self._listener.notify(Noticed(message=message)))
 
     def _start_next(self, trial: TuneTrial, ended: RunRequest) -> None:
         job = list(self._job(trial))
@@ -99,6 +131,14 @@ class WaveCallback(Callback):
     def _tell(self, tell: Any) -> None:
         with self._terminal.loudly(), contextlib.suppress(Exception):
             tell()
+
+
+def _last_error(trial: TuneTrial) -> str:
+    """What Ray said of the last death; Tune keeps them all in one file."""
+    if not trial.error_file:
+        return ""
+    _, _, last = Path(trial.error_file).read_text(errors="replace").rpartition("Failure # ")
+    return last.partition("\n")[2]
 
 
 def _own_metrics(result: dict[str, Any]) -> dict[str, float]:

@@ -1,25 +1,25 @@
 """A Ray cluster for the length of a study: private and local, or one that runs already.
 
-Ray prints boxes, tracebacks and warnings of its own to the terminal. Within `quietly` they go to a
-log file in the study's folder; listeners still see the terminal (`loudly`).
+Whoever reaches a cluster and knows its token can run code in it, so a private one listens on the
+loopback interface alone, and asks for the token even there.
 """
 
 import contextlib
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TextIO
 
 from phasetune.errors import StudyError
-from phasetune.store.durable import make_folder
+from phasetune.run.ray.guardian import guarded
+from phasetune.run.ray.temporary import own_session, remove_session, temporary_folder
+from phasetune.run.ray.token import AUTHENTICATION, keep_token, make_token
+from phasetune.run.ray.watch import lost_process, shut_down
 
-AUTHENTICATION = "RAY_AUTH_MODE"
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -28,9 +28,14 @@ ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 
+_PRIVATE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's own switch for machines that form no clusters: what it starts listens on loopback alone."""
+
 ARENAS = "MALLOC_ARENA_MAX"
 """Of glibc, read when a worker starts. With one arena threads, and so the trainable, take memory
 from the heap that `allocator` keeps; with one of their own they would map large blocks anew."""
+
+_DEFAULTS = {AUTHENTICATION: "token", ARENAS: "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,41 +50,71 @@ class Cluster:
 def cluster(address: str | None) -> Iterator[Cluster]:
     """Start a private local cluster, or join the one at an address; end what was started.
 
-    A process that is connected to Ray already keeps its connection.
+    What Ray leaves of a private one on the disk is removed, but where it lost one of its processes.
+    A process that is connected to Ray already keeps its connection. Where the environment says
+    `RAY_AUTH_MODE=disabled`, Ray's own switch, no token is asked for.
 
     Raises:
         StudyError: no cluster answers at the address.
     """
-    joining = {} if address is None else {AUTHENTICATION: "token"}
-    arenas = {ARENAS: os.environ.get(ARENAS, "1")}
-    with environment({**ENVIRONMENT, **arenas, **joining}):
+    chosen = {name: os.environ.get(name) or value for name, value in _DEFAULTS.items()}
+    with environment({**ENVIRONMENT, **chosen}):
         import ray
 
-        was_connected = ray.is_initialized()
-        if not was_connected:
-            _connect(address)
-        try:
-            _keep_token_to_ourselves()
+        with contextlib.nullcontext() if ray.is_initialized() else _connected(address):
             found = ray.cluster_resources()
             yield Cluster(cpus=found.get("CPU", 1.0), gpus=found.get("GPU", 0.0))
+
+
+def _connected(address: str | None) -> contextlib.AbstractContextManager[None]:
+    from ray._raylet import Config  # type: ignore[attr-defined]
+
+    Config.initialize("")  # what Ray read of the environment when it was imported may be old
+    return _private() if address is None else _joined(address)
+
+
+@contextlib.contextmanager
+def _private() -> Iterator[None]:
+    make_token()
+    keep_token()
+    with guarded(temporary_folder()):
+        try:
+            _start()
+            yield
         finally:
-            if not was_connected:
-                ray.shutdown()
+            session = own_session() if lost_process() is None else None
+            shut_down()
+            remove_session(session)
 
 
-def _connect(address: str | None) -> None:
+@contextlib.contextmanager
+def _joined(address: str) -> Iterator[None]:
+    keep_token()
+    try:
+        _join(address)
+        yield
+    finally:
+        shut_down()
+
+
+def _start() -> None:
     import ray
 
-    try:
+    with environment(_PRIVATE), _loopback_alone():
         ray.init(
-            address=address or "local",
-            include_dashboard=False if address is None else None,
+            address="local",
+            include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+
+
+def _join(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        if address is None:
-            raise
         first = str(error).strip().splitlines()[0]
         raise StudyError(
             f"--address {address}: no Ray cluster could be joined there: {first}; start one with "
@@ -87,11 +122,19 @@ def _connect(address: str | None) -> None:
         ) from error
 
 
-def _keep_token_to_ourselves() -> None:
-    """Ray writes its token readable for everybody; whoever reads it can run code as us."""
-    token = Path.home() / ".ray" / "auth_token"
-    with contextlib.suppress(OSError):
-        token.chmod(0o600)
+@contextlib.contextmanager
+def _loopback_alone() -> Iterator[None]:
+    """Within the block Ray takes 127.0.0.1 for this machine's address, also in this process, which
+    read the variable when it imported Ray.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager
@@ -107,48 +150,3 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-
-class Terminal:
-    """Takes the terminal from libraries that print, and lends it to those who should."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._streams: tuple[TextIO, TextIO] | None = None
-
-    @contextlib.contextmanager
-    def quietly(self) -> Iterator[None]:
-        """Within the block what is printed or logged by Ray goes to the log file."""
-        make_folder(self._log.parent)
-        self._streams = (sys.stdout, sys.stderr)
-        with (
-            self._log.open("a") as file,
-            contextlib.redirect_stdout(file),
-            contextlib.redirect_stderr(file),
-            _logged_to(file),
-        ):
-            try:
-                yield
-            finally:
-                self._streams = None
-
-    @contextlib.contextmanager
-    def loudly(self) -> Iterator[None]:
-        """Within the block the terminal is back."""
-        if self._streams is None:
-            yield
-            return
-        out, err = self._streams
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            yield
-
-
-@contextlib.contextmanager
-def _logged_to(file: TextIO) -> Iterator[None]:
-    logger = logging.getLogger("ray")
-    before, propagate = logger.handlers[:], logger.propagate
-    logger.handlers[:], logger.propagate = [logging.StreamHandler(file)], False
-    try:
-        yield
-    finally:
-        logger.handlers[:], logger.propagate = before, propagate

@@ -1,12 +1,16 @@
-"""The token that Ray's clusters ask for: where it lies and who may read it. Imports no Ray."""
+"""The token that Ray's clusters ask for: where it lies and who may read it. Imports no Ray.
 
+Whoever reads it can run code as the user in a cluster, so it is for the user alone.
+"""
+
+import contextlib
 import os
+import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasetune.run.ray.session import AUTHENTICATION
-
+AUTHENTICATION = "RAY_AUTH_MODE"
 _TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 _TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 - the name of a variable
 
@@ -64,6 +68,31 @@ def token_file() -> TokenFile:
     except OSError:
         mode = 0
     return TokenFile(path=path, mode=mode, is_readable=_can_read(path), is_required=bool(named))
+
+
+def make_token() -> None:
+    """Make the token that Ray would make when it starts a cluster, but for the user alone.
+
+    Ray makes one that everybody can read, and none where the environment names another place.
+    """
+    if not is_authentication_on() or is_token_in_environment():
+        return
+    file = token_file()
+    if file.is_there or file.is_required:
+        return
+    with contextlib.suppress(OSError):  # Ray says what is wrong, or another driver was faster
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(os.open(file.path, flags, 0o600), "w") as opened:  # noqa: PTH123 - a descriptor
+            opened.write(secrets.token_hex(32))
+
+
+def keep_token() -> None:
+    """Close a token that is open to others, where it is the user's to close."""
+    file = token_file()
+    if file.is_open:
+        with contextlib.suppress(OSError):
+            file.path.chmod(0o600)
 
 
 def _can_read(path: Path) -> bool:

@@ -14,8 +14,11 @@ from phasetune.errors import PhasetuneError
 from phasetune.run.allocator import keep_heap
 from phasetune.run.execute import execute
 from phasetune.run.machine import device_for
+from phasetune.run.ray.tries import Tries
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.failures import FailureStore
+from phasetune.store.workers import count_as_worker
 
 STATE = "run_state"
 KEY = "run_key"
@@ -32,31 +35,46 @@ TUNES_OWN = frozenset(
 )  # fmt: skip
 
 
-def execute_in_worker(config: Mapping[str, Any], jobs: Sequence[Sequence[RunRequest]]) -> None:
+def execute_in_worker(
+    config: Mapping[str, Any], jobs: Sequence[Sequence[RunRequest]], max_failures: int
+) -> None:
     """The trainable: executes `jobs[config["run"]["index"]]`, and reports each run's end.
 
     It returns normally whatever the workload does, and also where the runner itself can't go on:
-    then the driver is told why and ends. So only the death of the worker is a failure for Tune.
+    then the driver is told why and ends. So only the death of the worker is a failure for Tune,
+    which starts the job again; runs that died too often are passed over then.
     """
     from ray import tune
 
     for request in jobs[config["run"]["index"]]:
         _enter(request)
-        end = _end_of(request)
+        end = _end_of(request, max_failures)
         tune.report({**end, KEY: request.run.key})
         if end[STATE] in (RunState.STOPPED, RunState.REFUSED):
             return
 
 
-def _end_of(request: RunRequest) -> dict[str, Any]:
+def _end_of(request: RunRequest, max_failures: int) -> dict[str, Any]:
     channel = _TuneChannel(request)
     if channel.stop_asked():
         return {STATE: str(RunState.STOPPED)}
     try:
+        if _has_failed(request, max_failures):
+            return {STATE: str(RunState.FAILED)}
         state = execute(request, channel, device=device_for(_granted_gpus()), has_watchdog=True)
     except PhasetuneError as error:
         return {STATE: str(RunState.REFUSED), REASON: str(error)}
     return {**_final_metrics(request), STATE: str(state)}
+
+
+def _has_failed(request: RunRequest, max_failures: int) -> bool:
+    """Whether it failed before the worker died with a later run, or died too often itself."""
+    run, store = request.run, request.paths.store
+    if ArtifactStore(store).get(run.stage, run.key) is not None:
+        return False
+    if FailureStore(store).get(run.stage, run.key) is not None:
+        return True
+    return not Tries(request, max_failures=max_failures).begin()
 
 
 def _enter(request: RunRequest) -> None:
@@ -64,6 +82,7 @@ def _enter(request: RunRequest) -> None:
     if Path(folder).is_dir():
         os.chdir(folder)
     request.attempt.mkdir(parents=True, exist_ok=True)
+    count_as_worker(request.study_paths)
     if not _granted_gpus():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         keep_heap()

@@ -1,0 +1,152 @@
+"""How often a run is tried, by cause; on plain files, without a cluster."""
+
+from pathlib import Path
+
+import pytest
+
+from phasetune.plan.trial import Run
+from phasetune.run.ray.tries import (
+    Cause,
+    Tries,
+    cause_told,
+    most_deaths,
+    run_that_died,
+    verdict,
+)
+from phasetune.run.request import RunRequest, WorkloadRequest
+from phasetune.store.failures import Failure, FailureStore
+from phasetune.study.schema import Numerics
+
+DIED, MEMORY, NODE, STALLED = (
+    Cause.WORKER_DIED,
+    Cause.OUT_OF_MEMORY,
+    Cause.NODE_LOST,
+    Cause.STALLED,
+)
+
+
+def request(root: Path, key: str = "k") -> RunRequest:
+    workload = WorkloadRequest(
+        path="w", sources=(), folders=(), code="", data={}, numerics=Numerics(),
+        working_directory=str(root),
+    )  # fmt: skip
+    run = Run(key=key, stage="s", function="w:s", params={}, seed=0, fold=None, parent=None)
+    return RunRequest(
+        run=run, parent_stage=None, label=f"run {key}", point={}, workload=workload, results=root,
+        study="one", attempt=root / "one" / "attempt", stall_timeout_seconds=2.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("deaths", "max_failures", "tried", "allowed"),
+    [
+        ([DIED], 2, 1, 3),
+        ([DIED, DIED, DIED], 2, 3, 3),
+        ([DIED], 0, 1, 1),
+        ([DIED, NODE, MEMORY], 2, 3, 3),
+        ([STALLED], 0, 1, 2),
+        ([STALLED, STALLED], 5, 2, 2),
+        ([DIED, DIED, STALLED], 2, 1, 2),
+        ([STALLED, DIED, DIED], 2, 2, 3),
+        ([DIED, DIED, DIED], 1, 2, 2),
+    ],
+    ids=str,
+)
+def test_workers_may_die_so_often_and_runs_may_hang_once(
+    deaths: list[Cause], max_failures: int, tried: int, allowed: int
+) -> None:
+    found = verdict(deaths, max_failures=max_failures)
+    assert (found.cause, found.tried, found.allowed) == (deaths[-1], tried, allowed)
+    assert found.is_tried_again is (tried < allowed)
+
+
+@pytest.mark.parametrize("max_failures", [0, 2, 7])
+def test_tune_tries_often_enough_for_every_run_of_a_job(max_failures: int) -> None:
+    worst = [DIED] * max_failures + [STALLED] * 2
+    assert most_deaths(runs=1, max_failures=max_failures) >= len(worst)
+    assert most_deaths(runs=3, max_failures=max_failures) >= 3 * len(worst)
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("1 worker(s) were killed due to the node running low on memory. Memory on", MEMORY),
+        ("The actor died because its node has died. Node Id: 1f", NODE),
+        ("The actor is temporarily unavailable: RpcError: Socket closed", DIED),
+        ("", DIED),
+    ],
+)
+def test_ray_says_what_ended_a_worker(words: str, cause: Cause) -> None:
+    assert cause_told(words) is cause
+
+
+def test_a_run_is_given_up_when_it_died_too_often(tmp_path: Path) -> None:
+    tries = Tries(request(tmp_path), max_failures=1)
+    assert tries.begin()
+    assert tries.note_death(DIED, "pid 17 on host a").is_tried_again
+    assert tries.begin()
+    assert not tries.note_death(MEMORY, "pid 18 on host b").is_tried_again
+    assert not tries.begin()
+    failures = FailureStore(request(tmp_path).paths.store)
+    assert failures.get("s", "k") == Failure(
+        stage="s",
+        key="k",
+        cause="out_of_memory",
+        message="the worker ran out of host memory; let it take less, or fewer runs at once "
+        "(max_concurrent_trials); tried 2 times",
+    )
+    assert failures.traceback("s", "k").read_text() == "pid 18 on host b"
+
+
+def test_a_death_that_nobody_saw_counts(tmp_path: Path) -> None:
+    tries = Tries(request(tmp_path), max_failures=1)
+    assert [tries.begin() for _ in range(3)] == [True, True, False]
+    failure = FailureStore(request(tmp_path).paths.store).get("s", "k")
+    assert failure is not None
+    assert (failure.cause, failure.message) == ("worker_died", "the worker died; tried 2 times")
+
+
+def test_a_worker_that_dies_before_it_begins_counts(tmp_path: Path) -> None:
+    tries = Tries(request(tmp_path), max_failures=2)
+    assert tries.note_death(DIED, "one").tried == 1
+    assert tries.note_death(DIED, "two").tried == 2
+    assert tries.begin()
+    assert not tries.note_death(NODE, "three").is_tried_again
+
+
+def test_a_run_that_hangs_has_one_more_try_and_keeps_each_traceback(tmp_path: Path) -> None:
+    asked = request(tmp_path)
+    tries = Tries(asked, max_failures=0)
+    for number, is_last in ((1, False), (2, True)):
+        assert tries.begin()
+        asked.stall_file.write_text(f"Thread 0x{number}\n")
+        found = tries.note_death(DIED, "The actor died")
+        assert (found.cause, found.is_tried_again) == (STALLED, not is_last)
+        assert not asked.stall_file.exists()
+    assert not tries.begin()
+    failures = FailureStore(asked.paths.store)
+    failure = failures.get("s", "k")
+    assert failure is not None
+    assert failure.message == (
+        "nothing was reported for 2 s; let it report, or raise stall_timeout_seconds; tried 2 times"
+    )
+    assert failures.traceback("s", "k").read_text() == "Thread 0x2"
+    kept = sorted(path.read_text() for path in asked.attempt.glob("tries/*/*-stalled.txt"))
+    assert kept == ["Thread 0x1\n", "Thread 0x2\n"]
+
+
+def test_an_empty_traceback_is_of_a_worker_that_was_watched_when_it_died(tmp_path: Path) -> None:
+    asked = request(tmp_path)
+    tries = Tries(asked, max_failures=0)
+    tries.begin()
+    asked.stall_file.touch()
+    assert tries.deaths() == [DIED]
+
+
+def test_the_run_that_died_is_the_first_of_its_job_without_an_end(tmp_path: Path) -> None:
+    job = [request(tmp_path, key) for key in ("a", "b", "c")]
+    assert run_that_died(job) is job[0]
+    for ended, died in (("a", job[1]), ("b", job[2]), ("c", None)):
+        failed = Failure(stage="s", key=ended, cause="error", message="no")
+        FailureStore(job[0].paths.store).put(failed, "")
+        assert run_that_died(job) is died
