@@ -30,6 +30,15 @@ def test_with_debug_the_traceback_is_shown_too(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("debug", [True, False])
+def test_a_secret_is_not_shown(debug: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), guarded(debug=debug):
+        raise StoreError("postgres://ann:hunter2@db can't be reached")
+    said = capsys.readouterr().err
+    assert said.endswith("error: postgres://ann:***@db can't be reached\n")
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("debug", [True, False])
 def test_a_bug_flies(debug: bool) -> None:
     with pytest.raises(ZeroDivisionError), guarded(debug=debug):
         raise ZeroDivisionError
@@ -56,6 +65,7 @@ def test_an_interruption_has_the_code_of_its_signal(
     [
         (["/bin/phasetune", "run", "a.yaml", "seed=2"], "phasetune run a.yaml seed=2 --more"),
         (["phasetune", "run", "a.yaml", "--more"], "phasetune run a.yaml --more"),
+        (["phasetune", "run", "data.password=a b"], "phasetune run 'data.password=***' --more"),
         (["/x/__main__.py", "run"], f"{sys.executable} -m phasetune run --more"),
     ],
 )

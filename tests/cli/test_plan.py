@@ -1,6 +1,8 @@
-"""A plan in words and as JSON."""
+"""A plan in words and as JSON, and that a run is refused that would not fit on the disk."""
 
 import json
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,11 @@ import pytest
 
 from cli.conftest import StudyWriter, phasetune
 from conftest import TESTS
+from phasetune.api import ask
 from phasetune.cli.plan import duration_text
+from phasetune.run import driver, upkeep
+from phasetune.run.upkeep import Upkeep
+from phasetune.store.space import DiskSpace
 
 ONE: list[dict[str, Any]] = [{"name": "one", "grid": {"train.value": [0.2, 0.6]}}]
 
@@ -62,6 +68,91 @@ def test_json_has_the_counts(written: StudyWriter) -> None:
     assert document["is_exhaustive"]
     assert document["keys_known"]
     assert document["cost"]["low_seconds"] is None
+
+
+@pytest.fixture
+def half_a_gib_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = DiskSpace(total=1024**3, free=1024**3 // 2)
+    monkeypatch.setattr(ask, "disk_free", lambda _: space)
+
+
+def test_what_the_disk_will_hold_is_one_line(written: StudyWriter, half_a_gib_free: None) -> None:
+    study = written()
+    unknown = "no run of prepare, train, test is stored yet"
+    new = phasetune("plan", study).words
+    assert new.endswith(f"Disk: no estimate, since {unknown}; 512 MiB free.")
+    phasetune("run", study, "--in-process", "--phase", "1")
+    part = phasetune("plan", study).words
+    assert re.search(
+        r"Disk: about \d\.\d KiB more, and what is unknown, since no run of test is stored yet; "
+        r"512 MiB free\.$",
+        part,
+    )
+    phasetune("run", study, "--in-process")
+    assert phasetune("plan", study).words.endswith("Disk: nothing more, 512 MiB free.")
+    again = phasetune("plan", study, "seed=12").words
+    assert re.search(r"Disk: about \d+\.\d KiB more; 512 MiB free\.$", again)
+    document = json.loads(phasetune("plan", study, "seed=12", "--json").out)
+    assert document["disk"]["low_bytes"] == document["disk"]["high_bytes"] > 1000
+    assert document["disk"]["free_bytes"] == 512 * 1024**2
+
+
+MUCH = [{"name": "one", "grid": {"train.value": [number / 100 for number in range(20)]}}]
+
+
+@pytest.mark.parametrize(("free", "is_refused"), [(9, True), (100, False)])
+def test_a_run_that_would_not_fit_is_refused_before_it_starts(
+    written: StudyWriter,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free: int,
+    is_refused: bool,
+) -> None:
+    phasetune("run", written(phases=ONE), "--in-process")
+    space = DiskSpace(total=100 * 1024, free=free * 1024)
+    monkeypatch.setattr(driver, "Upkeep", partial(Upkeep, space=lambda _: space))
+    monkeypatch.setattr(upkeep, "needed_bytes", lambda *_, **__: 0)
+    said = phasetune("run", written("more.yaml", name="more", phases=MUCH), "--in-process")
+    if not is_refused:
+        assert said.code == 0
+        return
+    assert said.code == 2
+    usage, largest, way_out = said.err.splitlines()[-3:]
+    assert re.search(
+        r"has 9\.0 KiB of 100 KiB free, but the 20 runs to execute in phase one leave about "
+        r"\d+\.\d KiB, by the mean of what is stored; none of them was started$",
+        usage,
+    )
+    assert "the largest artifacts: " in largest
+    assert f"`phasetune gc {folder / 'results'}`" in way_out
+    assert not (folder / "results" / "more" / "study.yaml").exists()
+    assert len(list((folder / "results" / "store" / "train").iterdir())) == 3
+
+
+def test_checkpoints_that_can_go_are_room(
+    written: StudyWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {"workload": "keeps", "constraints": [], "final": {"refit": False, "test": False}}
+    phases = [{"name": "one", "grid": {"fit.value": [0.1, 0.9, 0.3]}}]
+    phasetune("run", written(phases=phases, **kept), "--in-process")
+    space = DiskSpace(total=100 * 1024, free=1024)
+    monkeypatch.setattr(driver, "Upkeep", partial(Upkeep, space=lambda _: space))
+    monkeypatch.setattr(upkeep, "needed_bytes", lambda *_, **__: 0)
+    phases[0]["grid"] = {"fit.value": [0.1, 0.9, 0.3, 0.4, 0.5]}
+    said = phasetune("run", written(phases=phases, **kept), "--in-process")
+    assert said.code == 0, said.err
+
+
+def test_what_changed_since_the_last_run_is_shown(written: StudyWriter) -> None:
+    study = written(phases=ONE)
+    assert json.loads(phasetune("plan", study, "--json").out)["changes"] == []
+    phasetune("run", study, "--in-process")
+    seed = "changed since the last run: seed: 11 -> 12"
+    decision = "the decision of phase one is made again; the old one is kept"
+    said = phasetune("plan", study, "seed=12")
+    assert f"{seed} {decision} Cost:" in said.words
+    document = json.loads(phasetune("plan", study, "seed=12", "--json").out)
+    assert document["changes"] == [seed, decision]
 
 
 def test_missing_data_is_a_warning(written: StudyWriter) -> None:

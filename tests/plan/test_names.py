@@ -31,7 +31,7 @@ def test_a_template_is_filled_with_whole_keys(template: str, expected: str) -> N
     [
         ("{finetune.label:.2f}", "phases.one.trial_name: '{finetune.label:.2f}' can't be filled"),
         ("{finetune.num_heads:s}", "can't be filled"),
-        ("{finetune.label.__class__}", "can't be filled: 'finetune.label.__class__'"),
+        ("{finetune.label.__class__}", "can't be filled: there is no 'finetune.label.__class__'"),
         ("{finetune.label[0]}", "can't be filled"),
         ("{finetune}", "can't be filled"),
         ("{}", "can't be filled"),
@@ -40,7 +40,7 @@ def test_a_template_is_filled_with_whole_keys(template: str, expected: str) -> N
         ("../{finetune.label}", "gives '../ab'"),
         ("a..b", "gives 'a..b'"),
         (".hidden", "gives '.hidden'"),
-        ("{finetune.label}" * 51, "a name must be 1 to 100 letters"),
+        ("{finetune.label}" * 51, "a name must be 1 to 100 ASCII letters"),
     ],
 )
 def test_a_template_that_gives_no_name_is_refused(template: str, message: str) -> None:

@@ -386,7 +386,7 @@ def test_names_tell_what_differs(
         ),
         (
             {"phases": points({"finetune.label": "a/b"}, trial_name="{finetune.label}")},
-            r"phases\.one\.trial_name: gives 'a/b'; a name must be 1 to 100 letters",
+            r"phases\.one\.trial_name: gives 'a/b'; a name must be 1 to 100 ASCII letters",
         ),
         (
             {"phases": grid(finetune__time_warp_sigma=[float("nan")])},
@@ -453,21 +453,34 @@ def test_final_is_nothing_where_nothing_is_asked(planner: MakePlanner) -> None:
     assert plans.final(plans.base_settings()) is None
 
 
-WIDE = {f"finetune.{name}": list(range(1000)) for name in ("epochs", "num_heads", "sizes", "label")}
+WIDE = {f"finetune.{name}": list(range(1000)) for name in ("epochs", "num_heads", "sizes")}
+TWO = [{"name": name, "grid": {"finetune.epochs": list(range(6000))}} for name in ("one", "two")]
+MANY_FOLDS = {"seeds": 1000, "folds": 1000}
 
 
 @pytest.mark.parametrize(
-    "phases",
+    ("changes", "problem"),
     [
-        [{"name": "one", "grid": {**WIDE, "pretrain.epochs": list(range(1000))}}],
-        [{"name": name, "grid": {"finetune.epochs": list(range(6000))}} for name in ("one", "two")],
+        ({"phases": TWO}, "has 12000 trials; for more than 10000 set allow_large: true"),
+        (
+            {"phases": TWO[:1], "replicates": {"folds": 2}},
+            "has 6000 trials x 2 replicates; for more than 10000 set allow_large: true",
+        ),
+        (
+            {"phases": [{"name": "one", "grid": WIDE}], "allow_large": True},
+            "has 1000000000 trials; more than 100000 can't be planned, so make the grids smaller",
+        ),
+        (
+            {"replicates": MANY_FOLDS, "allow_large": True},
+            "x 1000000 replicates; more than 100000 can't be planned",
+        ),
     ],
 )
 def test_too_many_trials_are_refused_before_they_are_made(
-    planner: MakePlanner, phases: list[dict[str, Any]]
+    planner: MakePlanner, changes: dict[str, Any], problem: str
 ) -> None:
-    with pytest.raises(PlanError, match=r"has \d+ trials; .* set allow_large: true"):
-        planner(phases=phases)
+    with pytest.raises(PlanError, match=re.escape(problem)):
+        planner(**changes)
 
 
 def test_a_large_study_is_planned_where_that_is_asked_for(planner: MakePlanner) -> None:

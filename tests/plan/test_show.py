@@ -1,6 +1,7 @@
-"""A plan as a document, and what it costs."""
+"""A plan as a document, what it costs, and what it leaves on the disk."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import pytest
 
 from phasetune.plan.data import data_state
 from phasetune.plan.planner import Planner
-from phasetune.plan.show import Cost, StudyPlan, cost_of
+from phasetune.plan.show import Cost, Disk, StudyPlan, cost_of, disk_of
 from phasetune.plan.survey import StudySurvey, survey
 from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.costs import mean_size
 from phasetune.study.load import LoadedStudy
 
 MakeStudy = Callable[..., LoadedStudy]
+MODEL, KEPT = 50_000, 20_000
+NOTHING_KNOWN = ("pretrain", "finetune", "test")
 
 
 def surveyed(loaded: LoadedStudy, *stored: str) -> StudySurvey:
@@ -37,6 +41,8 @@ def store(tmp_path: Path) -> Callable[[Mapping[str, list[float]]], ArtifactStore
                 }
                 key = f"{number:032x}"
                 with made.draft(stage, key, "1") as draft:
+                    (draft / "files" / "model.bin").write_bytes(bytes(MODEL))
+                    (draft / "checkpoints" / "state.pt").write_bytes(bytes(KEPT))
                     made.publish(draft, stage=stage, key=key, metrics={}, history=[], record=record)
         return made
 
@@ -109,6 +115,8 @@ def test_the_document_is_plain_and_complete(study: MakeStudy, store: MakeStore) 
         survey=surveyed(loaded),
         data=data_state(loaded),
         cost=cost_of(surveyed(loaded), store({})),
+        disk=disk(surveyed(loaded), store({})),
+        changes=("seed: 1 -> 2",),
     )
     document = json.loads(json.dumps(plan.to_document()))
     assert (document["study"], document["trials"], document["keys_known"]) == ("toy", 4, False)
@@ -119,4 +127,61 @@ def test_the_document_is_plain_and_complete(study: MakeStudy, store: MakeStore) 
     assert phase["trials"][0] == "timewarp-time_warp_sigma=0.1"
     assert (phase["asked"], phase["new"]) == ({"low": 8, "high": 8}, {"low": 5, "high": 5})
     assert [stage["stage"] for stage in document["stages"]] == ["pretrain", "finetune", "test"]
-    assert document["cost"]["unknown_stages"] == ["pretrain", "finetune", "test"]
+    assert document["cost"]["unknown_stages"] == list(NOTHING_KNOWN)
+    assert document["changes"] == ["seed: 1 -> 2"]
+    assert document["disk"] == {
+        "low_bytes": 0,
+        "high_bytes": 0,
+        "free_bytes": 10**9,
+        "unknown_stages": list(NOTHING_KNOWN),
+    }
+
+
+def disk(
+    planned: StudySurvey, kept: ArtifactStore, *, resume: int = 0, allowed: float = math.inf
+) -> Disk:
+    return disk_of(
+        planned, kept, free_bytes=10**9, resume_bytes=resume, most_checkpoint_bytes=allowed
+    )
+
+
+def artifact_bytes(kept: ArtifactStore, stage: str) -> int:
+    size = mean_size(kept, stage, f"toy:{stage}")
+    assert size is not None
+    assert size.checkpoints == KEPT
+    return round(size.artifact)
+
+
+def test_the_disk_holds_the_mean_of_each_missing_run(study: MakeStudy, store: MakeStore) -> None:
+    kept = store({stage: [1.0, 1.0] for stage in NOTHING_KNOWN})
+    # one pre-training, four fine-tunings and the final's, one test
+    runs = {"pretrain": 1, "finetune": 5, "test": 1}
+    artifacts = sum(count * artifact_bytes(kept, stage) for stage, count in runs.items())
+    found = disk(surveyed(study()), kept, resume=5000)
+    assert found.low_bytes == found.high_bytes == artifacts + 7 * KEPT + 5000
+    assert found.unknown_stages == ()
+
+
+def test_checkpoints_take_no_more_than_the_study_allows(study: MakeStudy, store: MakeStore) -> None:
+    kept = store({"pretrain": [1.0]})
+    found = disk(surveyed(study()), kept, resume=5000, allowed=7000)
+    assert found.high_bytes == artifact_bytes(kept, "pretrain") + 7000
+    assert found.unknown_stages == ("finetune", "test")
+
+
+def test_what_is_stored_takes_nothing_more(study: MakeStudy, store: MakeStore) -> None:
+    everything = surveyed(study(), *NOTHING_KNOWN)
+    found = disk(everything, store({"pretrain": [1.0]}), resume=5000)
+    assert (found.low_bytes, found.high_bytes, found.unknown_stages) == (0, 0, ())
+
+
+def test_the_disk_is_a_range_where_the_winner_matters(study: MakeStudy, store: MakeStore) -> None:
+    phases = [
+        {"name": "first", "grid": {"pretrain.hidden_size": [32, 64]}},
+        {"name": "second", "points": [{"pretrain.hidden_size": 64}, {"pretrain.epochs": 75}]},
+        {"name": "third", "points": [{"pretrain.hidden_size": 64, "pretrain.epochs": 75}]},
+    ]
+    kept = store({"pretrain": [1.0], "finetune": [1.0]})
+    found = disk(surveyed(study(phases=phases, final={"refit": False, "test": False})), kept)
+    one = artifact_bytes(kept, "pretrain") + artifact_bytes(kept, "finetune") + 2 * KEPT
+    assert (found.low_bytes, found.high_bytes) == (3 * one, 4 * one)

@@ -32,7 +32,7 @@ def problems(*overrides: str) -> tuple[str, ...]:
         ("phases.rates.grid.fit.layers.rate=[1]", "is no parameter of the workload; did you mean"),
         ("phases.rates.grid.fit.optimizer.rate=['1']", "must be a number, but is '1'"),
         ("phases.shapes.points.0.fit.head=3", "is no parameter of the workload; did you mean 'fi"),
-        ("phases.shapes.points.1.fit.heads=x", "must be a valid integer, unable to parse string "),
+        ("phases.shapes.points.1.fit.heads=x", "must be a valid integer, but is 'x'"),
         ("baseline.fit.heads=true", "must be a number, but is True"),
         ("baseline.fit.head=3", "is no parameter of the workload; did you mean 'fit.heads'?"),
         ("data.rows=3.5", "must be a valid integer, got a number with a fractional part"),

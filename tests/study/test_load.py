@@ -1,4 +1,5 @@
 import os
+import sys
 import textwrap
 from pathlib import Path
 
@@ -217,7 +218,7 @@ def test_a_function_and_a_study_are_loaded_as_a_file_is(home: Path) -> None:
         ),
         (
             "functions:unfit",
-            "params.fit.rate: must be a valid number, unable to parse string as a number, but is",
+            "params.fit.rate: must be a valid number, but is 'high'",
         ),
         ("absent.yaml", "there is no study file absent.yaml"),
         ("study", "a study must be a .yaml file or module:function, but is 'study', and there is"),
@@ -283,7 +284,10 @@ def test_all_problems_are_reported_together(home: Path) -> None:
     ("text", "problem"),
     [
         ("workload: 5", "workload (s.yaml:2): must be a valid string, but is 5"),
-        ("workload: ../toy", "workload (s.yaml:2): string must match pattern "),
+        (
+            "workload: ../toy",
+            "workload (s.yaml:2): must name a module as an import does, ",
+        ),
         ("workload: toy_absent", "workload (s.yaml:2): there is no module 'toy_absent'; looked in"),
         ("sources: [5]", "sources.0 (s.yaml:2): must be a valid string, but is 5"),
         ("sources: toy", "sources (s.yaml:2): must be a valid list, but is 'toy'"),
@@ -303,6 +307,15 @@ def test_one_problem_is_one_sentence(home: Path, text: str, problem: str) -> Non
     found = problems("s.yaml")
     assert len(found) == 1
     assert found[0].startswith(problem)
+
+
+def test_what_is_no_folder_does_not_come_onto_the_import_path(home: Path) -> None:
+    write(home, "extends: study.yaml\nimport_from: [study.yaml, /dev/zero]\n", "s.yaml")
+    assert problems("s.yaml") == (
+        f"import_from.1 (s.yaml:2): must be a folder, but '{home / 'study.yaml'}' is none",
+        "import_from.2 (s.yaml:2): must be a folder, but '/dev/zero' is none",
+    )
+    assert "/dev/zero" not in sys.path
 
 
 def test_a_workload_that_breaks_the_contract(home: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from phasetune.study.problems import describe, dotted, model_in, shown, suggestion
+from phasetune.study.problems import describe, dotted, model_in, suggestion
 from phasetune.study.reading import Document
 
 
@@ -39,11 +39,6 @@ def test_sentences(path: tuple[str | int, ...], sentence: str) -> None:
 
 def test_a_path_reads_like_an_override() -> None:
     assert dotted(("phases", 0, "grid", "fit.rate")) == "phases.0.grid.fit.rate"
-
-
-def test_long_values_are_cut() -> None:
-    assert shown("x" * 20) == repr("x" * 20)
-    assert shown("x" * 200) == "'" + "x" * 78 + "…"
 
 
 @pytest.mark.parametrize(

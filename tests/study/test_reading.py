@@ -1,4 +1,5 @@
 import math
+import os
 import string
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,10 @@ def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
         ("!mine\na: 1\n", "s.yaml:1: the tag '!mine' is refused; write the plain value"),
         ("%YAML 1.1\n---\na: yes\n", "s.yaml:2: directives (%) are refused; remove the line"),
         ('a: "\\ud800"\n', "s.yaml:1: the text '\\ud800' has half a surrogate pair"),
-        ("a: 1\n---\nb: 2\n", "s.yaml:2: not valid YAML: but found another document"),
+        (
+            "a: 1\n---\nb: 2\n",
+            "s.yaml:2: not valid YAML: expected a single document in the",
+        ),
         ("", "s.yaml: must be a mapping of settings, but is None"),
         ("# nothing\n", "s.yaml: must be a mapping of settings, but is None"),
         ("- a\n- b\n", "s.yaml: must be a mapping of settings, but is ['a', 'b']"),
@@ -108,7 +112,10 @@ def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
         ("[" * 10_000, "s.yaml:1: nested deeper than 20 levels"),
         ("{a: " * 10_000, "s.yaml:1: nested deeper than 20 levels"),
         ("- " * 10_000, "s.yaml:1: nested deeper than 20 levels"),
-        ("a: " + "9" * 5000, "s.yaml: not valid YAML: Exceeds the limit"),
+        ("\na: " + "9" * 5000, f"s.yaml:2: '{'9' * 78}… is too long for a number; write a shorter"),
+        ("a: 0x" + "f" * 500, f"s.yaml:1: '0x{'f' * 76}… is too long for a number; write a shor"),
+        ("[" + "a," * 30_000, "s.yaml:1: too many values; build so large a study in Python"),
+        ('a: "x', "s.yaml:1: not valid YAML: found unexpected end of stream while scanning a quo"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, problem: str) -> None:
@@ -120,7 +127,9 @@ def test_what_is_refused(tmp_path: Path, text: str, problem: str) -> None:
 def test_many_aliases_are_never_expanded(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    assert len(problems(tmp_path, "\n".join(lines))) == 11 * 9
+    found = problems(tmp_path, "\n".join(lines))
+    assert len(found) == 41
+    assert found[-1] == f"and {11 * 9 - 40} more problems, shown when these are mended"
 
 
 def test_problems_are_reported_together(tmp_path: Path) -> None:
@@ -138,14 +147,14 @@ def test_tags_and_aliases_are_reported_together(tmp_path: Path) -> None:
 
 def test_invalid_text(tmp_path: Path) -> None:
     assert problems(tmp_path, b"a: 1\nb: \xff\n") == (
-        f"{tmp_path / 's.yaml'}: must be UTF-8 text, but byte 8 is not",
+        f"{tmp_path / 's.yaml'}: must be UTF-8 text, but byte 8 is not; save it as UTF-8",
     )
 
 
 def test_an_oversized_file_is_not_read(tmp_path: Path) -> None:
     largest = b"#" * LARGEST_BYTES
     assert problems(tmp_path, largest + b"#") == (
-        f"{tmp_path / 's.yaml'}: a study file must be at most 300000 bytes, but is 300001",
+        f"{tmp_path / 's.yaml'}: a study file must be at most 300000 bytes",
     )
     assert "must be a mapping" in problems(tmp_path, largest)[0]
 
@@ -155,6 +164,14 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
         read_yaml(tmp_path / "absent.yaml")
     with pytest.raises(StudyError, match="can't be read: Is a directory"):
         read_yaml(tmp_path)
+
+
+def test_what_only_looks_like_a_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zero.yaml"):
+        with pytest.raises(StudyError, match=f"{name}: must be a regular file, not a pipe or a"):
+            read_yaml(tmp_path / name)
 
 
 PIECES = [*"{}[],:?-!&*|>%@`'\"#\n\t =<~", "<<", "a", "1", "!!int ", "!!bool ", "- ", ": ", "&a "]

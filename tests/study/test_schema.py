@@ -13,6 +13,7 @@ from phasetune.study.schema import (
     Study,
     is_safe_name,
 )
+from phasetune.study.wording import shown
 
 
 def content(**changes: Any) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def test_every_field_is_classified_once() -> None:
         ({"replicates": {"folds": 1}}, "replicates.folds: must be greater than or equal to 2, but"),
         ({"objective": {}}, "objective.metric: is missing"),
         ({"ties": "first"}, "ties: must be 'report' or 'prefer_first', but is 'first'"),
-        ({"workload": "../toy"}, "workload: string must match pattern"),
+        ({"workload": "../toy"}, "workload: must name a module as an import does"),
         ({"constraints": ["a > 1"]}, "constraints.0: constraint 'a > 1' can't be read"),
         ({"import_from": ["a\0"]}, "import_from.0: must be a folder, but is 'a\\x00'"),
         (
@@ -78,7 +79,7 @@ def test_what_is_wrong(changes: dict[str, Any], message: str) -> None:
         ({"grid": {"a.b": 3}}, "phases.0.grid.a.b: must be a list of values, but is 3"),
         ({"grid": {"a.b": "xy"}}, "phases.0.grid.a.b: must be a list of values, but is 'xy'"),
         ({"points": []}, "phases.0.points: list must have at least 1 item, but is []"),
-        ({"points": [3]}, "phases.0.points.0: must be a valid mapping or instance of Point"),
+        ({"points": [3]}, "phases.0.points.0: must be a valid mapping, but is "),
         ({}, "phases.0: must have either a grid or points"),
         ({"grid": {"a.b": [1]}, "points": [{}]}, "phases.0: must have either a grid or points"),
         ({"points": [{"expect": {"a": [2, 1]}}]}, "phases.0.points.0: expect.a must be [low, hi"),
@@ -91,6 +92,11 @@ def test_what_is_wrong_in_a_phase(phase: dict[str, Any], message: str) -> None:
     assert found[0].startswith(message)
 
 
+def test_a_study_has_at_most_100_phases() -> None:
+    (problem,) = messages(phases=[{"name": f"p{i}", "points": [{}]} for i in range(101)])
+    assert problem.startswith("phases: list must have at most 100 items, but is [{'name': 'p0'")
+
+
 BAD_NAMES = ["", "..", "a..b", "../x", "a/b", "a\\b", ".hidden", "-x", "a b", "a\n", "ä", "a" * 101]
 
 
@@ -98,7 +104,7 @@ BAD_NAMES = ["", "..", "a..b", "../x", "a/b", "a\\b", ".hidden", "-x", "a b", "a
 def test_names_that_could_leave_their_folder(name: str) -> None:
     assert not is_safe_name(name)
     phases = [{"name": name, "points": [{}]}]
-    ours = f"must be 1 to 100 letters, digits or . _ = + - without '..', starting with a letter or digit, but is {name!r}"  # noqa: E501
+    ours = f"must be 1 to 100 ASCII letters, digits or . _ = + - without '..', starting with a letter or digit, but is {shown(name)}"  # noqa: E501
     assert messages(name=name, phases=phases) == [f"name: {ours}", f"phases.0.name: {ours}"]
 
 

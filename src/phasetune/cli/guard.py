@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from phasetune.errors import PhasetuneError
+from phasetune.store.masking import masked, masked_arguments
 
 WRONG_INPUT = 2
 
@@ -24,9 +25,9 @@ def guarded(*, debug: bool) -> Iterator[None]:
         yield
     except PhasetuneError as error:
         if debug:
-            traceback.print_exception(error)
+            typer.echo(masked("".join(traceback.format_exception(error))), err=True, nl=False)
         for problem in error.problems:
-            typer.echo(f"error: {problem}", err=True)
+            typer.echo(f"error: {masked(problem)}", err=True)
         raise typer.Exit(WRONG_INPUT) from error
     except (Interrupted, KeyboardInterrupt) as error:
         by = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
@@ -36,8 +37,12 @@ def guarded(*, debug: bool) -> Iterator[None]:
 
 
 def same_command(*more: str) -> str:
-    """The shell line of this very command, with more arguments that it lacks."""
+    """The shell line of this very command, with more arguments that it lacks.
+
+    A secret that was typed is not repeated: where it says `***`, it is to be typed again.
+    """
     program = Path(sys.argv[0]).name
     name = [sys.executable, "-m", "phasetune"] if program == "__main__.py" else [program]
     given = sys.argv[1:]
-    return shlex.join([*name, *given, *(entry for entry in more if entry not in given)])
+    lacking = (entry for entry in more if entry not in given)
+    return shlex.join(masked_arguments([*name, *given, *lacking]))

@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from phasetune.plan.epochs import StepSurvey
-from phasetune.plan.show import Cost, StudyPlan
+from phasetune.plan.show import Cost, Disk, StudyPlan
 from phasetune.plan.span import Span
 from phasetune.plan.survey import PhaseSurvey, StageSurvey, StudySurvey
 from phasetune.report.analysis import fits
 from phasetune.store.documents import document_text
+from phasetune.store.space import size_text
 
 _MOST_NAMES = 12
 _COUNTS = ("asked for", "distinct", "stored", "to execute")
@@ -38,11 +39,18 @@ def print_plan(plan: StudyPlan, *, as_json: bool) -> None:
             "of each phase won.",
             markup=False,
         )
+    _print_remarks(console, plan)
+    console.print(_cost(plan.cost, found), markup=False)
+    console.print(_disk(plan.disk, found), markup=False)
+
+
+def _print_remarks(console: Console, plan: StudyPlan) -> None:
+    for change in plan.changes:
+        console.print(change, markup=False)
     for warning in plan.warnings:
         console.print(f"warning: {warning}", markup=False)
     for problem in plan.data.problems:
         console.print(f"warning: {problem}; keys are unknown until it is there", markup=False)
-    console.print(_cost(plan.cost, found), markup=False)
 
 
 def _headline(found: StudySurvey) -> str:
@@ -154,6 +162,20 @@ def _cost(cost: Cost, found: StudySurvey) -> str:
     low, high = duration_text(cost.low_seconds), duration_text(cost.high_seconds)
     span = low if low == high else f"{low} to {high}"
     return f"Cost: about {span} of computing, one run after the other (from stored runs)."
+
+
+def _disk(disk: Disk, found: StudySurvey) -> str:
+    missing = [stage.stage for stage in found.stages if stage.missing.high]
+    free = f"{size_text(disk.free_bytes)} free"
+    if not missing:
+        return f"Disk: nothing more, {free}."
+    unknown = f"no run of {', '.join(disk.unknown_stages)} is stored yet"
+    if disk.unknown_stages == tuple(missing):
+        return f"Disk: no estimate, since {unknown}; {free}."
+    low, high = size_text(disk.low_bytes), size_text(disk.high_bytes)
+    span = low if low == high else f"{low} to {high}"
+    besides = f", and what is unknown, since {unknown}" if disk.unknown_stages else ""
+    return f"Disk: about {span} more{besides}; {free}."
 
 
 def duration_text(seconds: float) -> str:

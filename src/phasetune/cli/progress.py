@@ -17,6 +17,7 @@ from phasetune.run.events import (
     WaveStarted,
 )
 from phasetune.select.words import decision_sentences
+from phasetune.store.masking import masked
 from phasetune.store.paths import ResultsPaths
 from phasetune.study.schema import Study
 
@@ -92,7 +93,7 @@ class Progress:
         return f"  {duration_text(event.seconds)}{_one_metric(event.metrics, self._study)}"
 
     def _line(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(masked(text), markup=False)
 
 
 def _shared(stage: StageSharing) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from phasetune.errors import PlanError
 from phasetune.stage.canonical import Json, digest
 from phasetune.study.parameters import Settings
-from phasetune.study.schema import is_safe_name
+from phasetune.study.schema import Phase, Point, is_safe_name
+from phasetune.study.wording import shown
 
 BASELINE_NAME = "baseline"
 _LONGEST = 80
@@ -32,14 +33,19 @@ def templated_name(template: str, settings: Settings, *, phase: str) -> str:
         name = _WholeKeys().vformat(template, (), dict(settings))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise PlanError(
-            f"phases.{phase}.trial_name: {template!r} can't be filled: {error}"
+            f"phases.{phase}.trial_name: {shown(template)} can't be filled: {_why(error)}"
         ) from error
     if not is_safe_name(name):
         raise PlanError(
-            f"phases.{phase}.trial_name: gives {name!r}; a name must be 1 to 100 letters, digits "
-            "or . _ = + - without '..', starting with a letter or digit"
+            f"phases.{phase}.trial_name: gives {shown(name)}; a name must be 1 to 100 ASCII "
+            "letters, digits or . _ = + - without '..', starting with a letter or digit"
         )
     return name
+
+
+def _why(error: Exception) -> str:
+    """A `KeyError` says only what is not there."""
+    return f"there is no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def default_names(phase: str, points: Sequence[Settings], varied: Iterable[str]) -> list[str]:
@@ -76,3 +82,35 @@ def equal_names(names: Sequence[str]) -> list[str]:
     """The names that occur twice, in order."""
     seen: set[str] = set()
     return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
+
+
+def trial_names(phase: Phase, points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
+    """The names of a phase's trials, by its template or by what varies.
+
+    Raises:
+        PlanError: a template gives no name, or two trials the same one.
+    """
+    if phase.trial_name is not None:
+        names = [templated_name(phase.trial_name, s, phase=phase.name) for s in settings]
+    else:
+        names = default_names(phase.name, settings, _varied(points, settings))
+    twice = equal_names(names)
+    if twice:
+        raise PlanError(
+            f"phases.{phase.name}.trial_name: two trials are named {twice[0]!r}; "
+            "name what they differ in"
+        )
+    return names
+
+
+def _varied(points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
+    """The parameters in which settings differ, as settings name them: nested ones one by one."""
+    given = dict.fromkeys(name for point in points for name in point.params)
+    known = dict.fromkeys(name for setting in settings for name in setting)
+    named = dict.fromkeys(
+        name for part in given for name in known if name == part or name.startswith(f"{part}.")
+    )
+    if len(points) == 1:
+        return list(named)
+    first = settings[0]
+    return [name for name in named if any(one.get(name) != first.get(name) for one in settings)]

@@ -6,7 +6,7 @@ not depend on the parameters of later stages, so equal work has equal keys.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from phasetune.errors import PlanError
 from phasetune.plan.key import Identity
 from phasetune.plan.milestones import planned_run
-from phasetune.plan.names import BASELINE_NAME, default_names, equal_names, templated_name
+from phasetune.plan.names import BASELINE_NAME, trial_names
 from phasetune.plan.points import count_points, points_of, refuse_equal
 from phasetune.plan.trial import PhasePlan, Replicate, Run, Trial
 from phasetune.stage.canonical import canonical_json
@@ -25,7 +25,18 @@ from phasetune.study.parameters import Settings, flatten, nest, set_parameter, t
 from phasetune.study.schema import FINAL, Phase, Point
 
 LARGE = 10_000
+LARGEST = 100_000
 HOLD_OUT_OF = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TypedStage:
+    """A stage with its parameters; `text` says both."""
+
+    stage: Stage
+    text: str
+    model: BaseModel
+    params: Settings
 
 
 class Planner:
@@ -44,9 +55,16 @@ class Planner:
         self._identity = Identity(
             code=loaded.workload.code, numerics=loaded.study.numerics, fingerprints=fingerprints
         )
-        self._models: dict[str, tuple[BaseModel, Settings]] = {}
+        self._typed_stages: dict[str, _TypedStage] = {}
+        self._runs: dict[tuple[object, ...], Run] = {}
         self._phase_of_trial: dict[str, str] = {FINAL: FINAL}
         self._refuse_too_large()
+
+    @property
+    def repetitions(self) -> int:
+        """How many replicates each trial has."""
+        replicates = self.study.replicates
+        return replicates.seeds * (replicates.folds or 1) if self.workload.replicated else 1
 
     def base_settings(self) -> Settings:
         """The study's own parameters before any phase: complete, or as far as they are given."""
@@ -106,7 +124,8 @@ class Planner:
             return None
         seed_index, fold = (0, None) if final.refit else self._repetitions()[0]
         stages = (*self.workload.training_stages, *tested)
-        replicate = self._replicate(stages, winner, name=FINAL, seed_index=seed_index, fold=fold)
+        chain = self._typed_chain(stages, winner)
+        replicate = self._replicate(chain, name=FINAL, seed_index=seed_index, fold=fold)
         return Trial(name=FINAL, phase=FINAL, point={}, settings=winner, replicates=(replicate,))
 
     def _settings(self, carried: Settings, point: Mapping[str, Any]) -> Settings:
@@ -115,22 +134,28 @@ class Planner:
             set_parameter(nested, name, value)
         settings: dict[str, Any] = {}
         for stage in self.workload.stages:
-            settings |= self._typed(stage, nested.get(stage.name, {}))[1]
+            settings |= self._typed(stage, nested.get(stage.name, {})).params
         return settings
 
-    def _typed(self, stage: Stage, values: Mapping[str, Any]) -> tuple[BaseModel, Settings]:
-        known = f"{stage.name} {canonical_json(values, where=stage.name)}"
-        if known not in self._models:
+    def _typed(self, stage: Stage, values: Mapping[str, Any]) -> _TypedStage:
+        text = f"{stage.name} {canonical_json(values, where=stage.name)}"
+        if text not in self._typed_stages:
             flat = {f"{stage.name}.{name}": value for name, value in values.items()}
             model = typed_settings([stage], flat)
-            self._models[known] = (model[stage.name], flatten(model))
-        return self._models[known]
+            self._typed_stages[text] = _TypedStage(
+                stage=stage, text=text, model=model[stage.name], params=flatten(model)
+            )
+        return self._typed_stages[text]
+
+    def _typed_chain(self, stages: Iterable[Stage], settings: Settings) -> list[_TypedStage]:
+        nested = nest(settings)
+        return [self._typed(stage, nested.get(stage.name, {})) for stage in stages]
 
     def _trials(
         self, phase: Phase, points: Sequence[Point], settings: Sequence[Settings]
     ) -> tuple[Trial, ...]:
         refuse_equal(phase, settings)
-        names = _trial_names(phase, points, settings)
+        names = trial_names(phase, points, settings)
         self._refuse_taken_names(phase, names)
         self._refuse_against_rules(names, settings)
         return tuple(
@@ -139,14 +164,14 @@ class Planner:
         )
 
     def _trial(self, name: str, phase: str, point: Point, settings: Settings) -> Trial:
-        stages = self._scored_stages()
+        chain = self._typed_chain(self._scored_stages(), settings)
         return Trial(
             name=name,
             phase=phase,
             point={key: settings.get(key, value) for key, value in point.params.items()},
             settings=settings,
             replicates=tuple(
-                self._replicate(stages, settings, name=name, seed_index=seed_index, fold=fold)
+                self._replicate(chain, name=name, seed_index=seed_index, fold=fold)
                 for seed_index, fold in self._repetitions()
             ),
             note=point.note,
@@ -198,11 +223,8 @@ class Planner:
         if self.workload.check is None:
             return
         for name, setting in zip(names, settings, strict=True):
-            nested = nest(setting)
-            models = {
-                stage.name: self._typed(stage, nested.get(stage.name, {}))[0]
-                for stage in self.workload.stages
-            }
+            chain = self._typed_chain(self.workload.stages, setting)
+            models = {typed.stage.name: typed.model for typed in chain}
             for problem in self.workload.check(models, self._data):
                 yield f"trial {name}: {problem}"
 
@@ -225,63 +247,48 @@ class Planner:
         ]
 
     def _replicate(
-        self,
-        stages: Sequence[Stage],
-        settings: Settings,
-        *,
-        name: str,
-        seed_index: int,
-        fold: Fold | None,
+        self, chain: Sequence[_TypedStage], *, name: str, seed_index: int, fold: Fold | None
     ) -> Replicate:
         identity = self._identity if self._shares else replace(self._identity, alone=name)
-        nested, runs = nest(settings), list[Run]()
-        for stage in stages:
-            repeated = stage.name in self.workload.replicated
+        runs = list[Run]()
+        for typed in chain:
+            repeated = typed.stage.name in self.workload.replicated
             index = seed_index if repeated else 0
-            model, params = self._typed(stage, nested.get(stage.name, {}))
-            runs.append(
-                planned_run(
-                    identity,
-                    stage,
-                    model,
-                    params,
-                    seed=derived_seed(self.study.seed, "stage", stage.name, index),
-                    fold=fold if repeated else None,
-                    parent=runs[-1].key if runs else None,
-                )
-            )
+            seed = derived_seed(self.study.seed, "stage", typed.stage.name, index)
+            parent = runs[-1].key if runs else None
+            runs.append(self._run(identity, typed, seed, fold if repeated else None, parent))
         return Replicate(seed_index=seed_index, fold=fold, runs=tuple(runs))
 
-    def _refuse_too_large(self) -> None:
-        count = sum(count_points(phase) for phase in self.study.phases)
-        if count > LARGE and not self.study.allow_large:
-            raise PlanError(
-                f"the study has {count} trials; for more than {LARGE} set allow_large: true"
+    def _run(
+        self,
+        identity: Identity,
+        typed: _TypedStage,
+        seed: int,
+        fold: Fold | None,
+        parent: str | None,
+    ) -> Run:
+        request = (typed.text, identity.alone, seed, fold, parent)
+        if request not in self._runs:
+            self._runs[request] = planned_run(
+                identity,
+                typed.stage,
+                typed.model,
+                typed.params,
+                seed=seed,
+                fold=fold,
+                parent=parent,
             )
+        return self._runs[request]
 
-
-def _trial_names(phase: Phase, points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
-    if phase.trial_name is not None:
-        names = [templated_name(phase.trial_name, s, phase=phase.name) for s in settings]
-    else:
-        names = default_names(phase.name, settings, _varied(points, settings))
-    twice = equal_names(names)
-    if twice:
-        raise PlanError(
-            f"phases.{phase.name}.trial_name: two trials are named {twice[0]!r}; "
-            "name what they differ in"
-        )
-    return names
-
-
-def _varied(points: Sequence[Point], settings: Sequence[Settings]) -> list[str]:
-    """The parameters in which settings differ, as settings name them: nested ones one by one."""
-    given = dict.fromkeys(name for point in points for name in point.params)
-    known = dict.fromkeys(name for setting in settings for name in setting)
-    named = dict.fromkeys(
-        name for part in given for name in known if name == part or name.startswith(f"{part}.")
-    )
-    if len(points) == 1:
-        return list(named)
-    first = settings[0]
-    return [name for name in named if any(one.get(name) != first.get(name) for one in settings)]
+    def _refuse_too_large(self) -> None:
+        trials = sum(count_points(phase) for phase in self.study.phases)
+        each = self.repetitions
+        count = trials * each
+        counted = f"{trials} trials" if each == 1 else f"{trials} trials x {each} replicates"
+        if count > LARGEST:
+            raise PlanError(
+                f"the study has {counted}; more than {LARGEST} can't be planned, so "
+                "make the grids smaller, lower `replicates`, or make several studies of it"
+            )
+        if count > LARGE and not self.study.allow_large:
+            raise PlanError(f"the study has {counted}; for more than {LARGE} set allow_large: true")

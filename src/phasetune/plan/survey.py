@@ -1,8 +1,9 @@
 """A whole study before it runs: later phases for every possible winner, as ranges.
 
 Which trials a later phase has depends on who wins before it. Up to `MOST` combinations of winners,
-with up to `MOST_TRIALS` trials in all, are gone through; beyond, the first point of each phase is
-taken as its winner, and that is said. A phase that is decided has one possible winner.
+with up to `MOST_TRIALS` replicates of trials in all, are gone through; beyond, the first point of
+each phase is taken as its winner, and that is said. A phase that is decided has one possible
+winner.
 """
 
 from collections import Counter
@@ -183,7 +184,7 @@ def _is_feasible(planner: Planner, decided: Decided, plan: PhasePlan) -> bool:
         planned += ways * count_points(phase)
         ways *= count_points(phase) + kept
     ways //= count_points(phases[-1]) + kept
-    return ways <= MOST and planned <= MOST_TRIALS
+    return ways <= MOST and planned * planner.repetitions <= MOST_TRIALS
 
 
 def _ways(

@@ -4,6 +4,7 @@ Works on plain values, so that a file whose schema is wrong in one place is stil
 others: a person mends everything at once.
 """
 
+import re
 import string
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,8 +22,9 @@ from phasetune.study.parameters import (
     typed_stage,
     unknown_problems,
 )
-from phasetune.study.problems import dotted, shown, suggestion, validation_messages
+from phasetune.study.problems import dotted, suggestion, validation_messages
 from phasetune.study.reading import KeyPath
+from phasetune.study.wording import shown
 
 ABOUT_A_POINT = ("note", "expect")
 
@@ -135,7 +137,7 @@ def _phase_problems(
             yield from values.axis_problems((*path, "grid", name), name, options)
     for i, point in enumerate(points if isinstance(points, list | tuple) else ()):
         if isinstance(point, Mapping):
-            yield from values.point_problems((*path, "points", i), point)
+            yield from values.point_problems((*path, "points", i), point, about=ABOUT_A_POINT)
     template = phase.get("trial_name")
     if isinstance(template, str):
         yield from _template_problems((*path, "trial_name"), template, values.single)
@@ -152,10 +154,12 @@ class _Values:
         self._stages: dict[str, Stage] = {stage.name: stage for stage in workload.stages}
         self._params = params
 
-    def point_problems(self, path: KeyPath, point: Mapping[str, Any]) -> Iterable[Problem]:
+    def point_problems(
+        self, path: KeyPath, point: Mapping[str, Any], *, about: tuple[str, ...] = ()
+    ) -> Iterable[Problem]:
         for name, value in point.items():
-            if name not in ABOUT_A_POINT:
-                yield from self._value_problems((*path, name), name, value)
+            if name not in about:
+                yield from self._value_problems((*path, name), name, value, about=about)
 
     def axis_problems(self, path: KeyPath, name: str, options: Any) -> Iterable[Problem]:
         if name not in self.known:
@@ -164,12 +168,14 @@ class _Values:
         for i, value in enumerate(options):
             yield from self._value_problems((*path, i), name, value)
 
-    def _unknown(self, name: str) -> str:
-        return f"is no parameter of the workload{suggestion(name, self.known)}"
+    def _unknown(self, name: str, about: tuple[str, ...] = ()) -> str:
+        return f"is no parameter of the workload{suggestion(name, (*self.known, *about))}"
 
-    def _value_problems(self, path: KeyPath, name: str, value: Any) -> Iterable[Problem]:
+    def _value_problems(
+        self, path: KeyPath, name: str, value: Any, *, about: tuple[str, ...] = ()
+    ) -> Iterable[Problem]:
         if name not in self.known:
-            yield path, self._unknown(name)
+            yield path, self._unknown(name, about)
             return
         stage, *field = name.split(".")
         given = self._params.get(stage, {})
@@ -191,6 +197,8 @@ def _template_problems(path: KeyPath, template: str, known: tuple[str, ...]) -> 
             yield path, f"{{{name}}} is no parameter of the workload{suggestion(name, known)}"
         if spec and "{" in spec:
             yield path, f"{{{name}:{spec}}} must not have fields inside its format"
+        if any(len(digits) > 2 for digits in re.findall(r"\d+", spec or "")):
+            yield path, f"{{{name}:{spec}}} must not be wider or more precise than 99 characters"
 
 
 def _protocol_problems(workload: ResolvedWorkload, content: Mapping[str, Any]) -> Iterable[Problem]:

@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass
 
 from phasetune.errors import StudyError
+from phasetune.study.wording import shown
 
+_LONGEST = 300  # the sentence is searched in a time that grows with its square
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _SENTENCE = re.compile(
     rf"""\s*(?P<metric>[A-Za-z_][\w./@-]*)\s*(?P<sign>>=|<=)\s*
@@ -52,14 +54,14 @@ def parse_constraint(text: str) -> Constraint:
     Raises:
         StudyError: it is none, with an example of one.
     """
-    match = _SENTENCE.fullmatch(text)
+    match = _SENTENCE.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         raise StudyError(
-            f"constraint {text!r} can't be read; write it as 'class_1_accuracy >= 0.30' or "
+            f"constraint {shown(text)} can't be read; write it as 'class_1_accuracy >= 0.30' or "
             "'accuracy >= 0.95 * baseline' (signs: >=, <=)"
         )
     if match["bound"] is not None and not math.isfinite(float(match["bound"])):
-        raise StudyError(f"constraint {text!r}: the bound is too large to be a number")
+        raise StudyError(f"constraint {shown(text)}: the bound is too large to be a number")
     offset = match["bound"] or (match["offset"] or "0").replace(" ", "")
     factor = None if match["bound"] is not None else float(match["factor"] or 1.0)
     return Constraint(

@@ -5,7 +5,8 @@ line come last. All ways pass the same checks, and every problem is reported at 
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from phasetune.study.parameters import Problem, kind_problems
 from phasetune.study.problems import describe, validation_messages
 from phasetune.study.reading import Document, KeyPath, read_yaml
 from phasetune.study.schema import Study
+from phasetune.study.wording import first_of, one_line, shown
 
 DEEPEST_EXTENDS = 10
 _ABOUT_THE_WORKLOAD = ("workload", "sources", "import_from")
@@ -68,21 +70,29 @@ def _document(source: str | Path | Study) -> tuple[Document, list[Path]]:
     if isinstance(source, Study):
         return Document(content=source.model_dump(mode="json", exclude_unset=True)), []
     text = str(source)
-    if ":" in text and not Path(text).exists():
+    if ":" in text and not _is_there(Path(text)):
         return _from_function(text)
     if not text.endswith((".yaml", ".yml")):
         raise StudyError(
-            f"a study must be a .yaml file or module:function, but is {text!r}"
-            + ("" if Path(text).exists() else ", and there is no such file")
+            f"a study must be a .yaml file or module:function, but is {shown(text)}"
+            + ("" if _is_there(Path(text)) else ", and there is no such file")
         )
     return _extended(Path(text), ())
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it is on the disk; what the system has no name for is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _from_function(path: str) -> tuple[Document, list[Path]]:
     folders_now = [str(Path.cwd())]
     make_importable(folders_now)
     forget_if_elsewhere(path.partition(":")[0], folders_now)
-    function = resolve_callable(path, what="study")
+    function = _function(path)
     try:
         study = function()
     except ValidationError as error:
@@ -92,13 +102,22 @@ def _from_function(path: str) -> tuple[Document, list[Path]]:
     except Exception as error:
         raise StudyError(
             f"study {path!r}: the function must return a study when called without arguments, but "
-            f"raised {type(error).__name__}: {error}"
+            f"raised {one_line(f'{type(error).__name__}: {error}')}"
         ) from error
     if not isinstance(study, Study):
-        raise StudyError(f"study {path!r} must return a phasetune.Study, but returned {study!r}")
+        raise StudyError(
+            f"study {path!r} must return a phasetune.Study, but returned {shown(study)}"
+        )
     file = inspect.getsourcefile(function)
     folders = [] if file is None else [Path(file).resolve().parent]
     return Document(content=study.model_dump(mode="json", exclude_unset=True)), folders
+
+
+def _function(path: str) -> Callable[..., Any]:
+    try:
+        return resolve_callable(path, what="study")
+    except StudyError as error:
+        raise StudyError([one_line(problem) for problem in error.problems]) from error
 
 
 def _in_words(error: ValidationError, path: str) -> list[str]:
@@ -115,7 +134,7 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> tuple[Document, list[Path]
 
     Import folders are relative to the file that names them.
     """
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))  # `resolve` raises on links in a circle
     if resolved in chain:
         names = " -> ".join(entry.name for entry in (*chain, resolved))
         raise StudyError(f"extends: the files extend each other in a circle: {names}")
@@ -129,11 +148,12 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> tuple[Document, list[Path]
     if base is None:
         return document, [resolved.parent]
     if not isinstance(base, str) or "\0" in base:
-        raise StudyError(describe(("extends",), f"must be a file, but is {base!r}", document))
-    if not (path.parent / base).is_file():
-        missing = f"there is no study file {path.parent / base}"
+        raise StudyError(describe(("extends",), f"must be a file, but is {shown(base)}", document))
+    below_path = path.parent / base
+    if not _is_there(below_path) or below_path.is_dir():
+        missing = f"there is no study file {one_line(str(below_path))}"
         raise StudyError(describe(("extends",), missing, document))
-    below, folders = _extended(path.parent / base, (*chain, resolved))
+    below, folders = _extended(below_path, (*chain, resolved))
     return merged(below, document), [resolved.parent, *folders]
 
 
@@ -147,7 +167,7 @@ def _import_folders(given: Any, beside: Sequence[Path]) -> Any:
 
 def _absolute(given: Any, root: Path) -> Any:
     """Folders relative to a root as absolute ones; what is no list of folders as it is."""
-    return [str((root / entry).resolve()) for entry in given] if _are_folders(given) else given
+    return [os.path.realpath(root / entry) for entry in given] if _are_folders(given) else given
 
 
 def _are_folders(given: Any) -> bool:
@@ -164,13 +184,21 @@ def import_folders(study: Study) -> tuple[str, ...]:
 def _checked(document: Document) -> LoadedStudy:
     problems: list[Problem] = []
     study = _schema(document.content, problems)
+    problems += _folder_problems(document.content["import_from"])
     workload = _workload(document.content, problems)
     if workload is not None:
         problems = [_toward_params(problem, workload) for problem in problems]
         problems += workload_problems(workload, document.content)
     if problems or study is None or workload is None:
-        raise StudyError(_sentences(problems, document))
+        raise StudyError(first_of(_sentences(problems, document)))
     return LoadedStudy(study=study, workload=workload)
+
+
+def _folder_problems(folders: Any) -> Iterable[Problem]:
+    """A device on the import path would be read to its end by whoever searches that path."""
+    for i, folder in enumerate(folders if _are_folders(folders) else ()):
+        if _is_there(Path(folder)) and not Path(folder).is_dir():
+            yield ("import_from", i), f"must be a folder, but {shown(folder)} is none"
 
 
 def _toward_params(problem: Problem, workload: ResolvedWorkload) -> Problem:

@@ -5,7 +5,8 @@ from typing import Any
 
 from phasetune.errors import StudyError
 from phasetune.study.problems import suggestion
-from phasetune.study.reading import Document, KeyPath, read_value
+from phasetune.study.reading import DEEPEST, Document, KeyPath, read_value
+from phasetune.study.wording import shown
 
 _ALTERNATIVES = {"grid": "points", "points": "grid"}
 
@@ -97,14 +98,21 @@ def overridden(document: Document, override: str) -> Document:
     """
     written, equals, text = override.partition("=")
     if not equals or not written:
-        raise StudyError(f"override {override!r} must be of the form key.path=value")
-    value = read_value(text, source=f"override {override!r}")
-    path = _resolved(document.content, _keys(written.strip().split(".")), override)
+        raise StudyError(f"override {shown(override)} must be of the form key.path=value")
+    name = f"override {shown(override)}"
+    value = read_value(text, source=name)
+    keys = _keys(written.strip().split("."))
+    if "" in keys or len(keys) > DEEPEST:
+        raise StudyError(
+            f"{name}: the key before '=' must be 1 to {DEEPEST} names with dots between them, as "
+            "in seed=3 or params.STAGE.NAME=3"
+        )
+    path = _resolved(document.content, keys, name)
     content = _replaced(document.content, path, value)
     if path[0] == "phases" and len(path) > 2:
         content["phases"][path[1]].pop(_ALTERNATIVES.get(str(path[2])), None)
     places = {at: place for at, place in document.places.items() if at[: len(path)] != path}
-    return Document(content=content, places={**places, path: f"override {override!r}"})
+    return Document(content=content, places={**places, path: name})
 
 
 def _keys(parts: list[str]) -> list[str]:
@@ -120,31 +128,31 @@ def _keys(parts: list[str]) -> list[str]:
     return [*parts[:head], *below]
 
 
-def _resolved(content: Mapping[str, Any], keys: Sequence[str], override: str) -> KeyPath:
+def _resolved(content: Mapping[str, Any], keys: Sequence[str], name: str) -> KeyPath:
     """The keys with positions in lists as numbers."""
     current: Any = content
     path: list[str | int] = []
     for key in keys:
         if isinstance(current, list):
-            position = _position(current, key, override)
+            position = _position(current, key, name)
             path.append(position)
             current = current[position]
             continue
         if not isinstance(current, dict) and (current is not None or key.isdecimal()):
-            raise StudyError(f"override {override!r}: there is no {key!r} below {current!r}")
+            raise StudyError(f"{name}: there is no {shown(key)} below {shown(current)}")
         path.append(key)
         current = None if current is None else current.get(key)
     return tuple(path)
 
 
-def _position(items: list[Any], part: str, override: str) -> int:
+def _position(items: list[Any], part: str, name: str) -> int:
     names = [item.get("name") if isinstance(item, dict) else None for item in items]
     if part in names:
         return names.index(part)
-    if part.isdecimal() and int(part) < len(items):
+    if part.isdecimal() and len(part) < 10 and int(part) < len(items):
         return int(part)
     known = [str(name) for name in names if name] or [str(i) for i in range(len(items))]
-    raise StudyError(f"override {override!r}: there is no {part!r}{suggestion(part, known)}")
+    raise StudyError(f"{name}: there is no {shown(part)}{suggestion(part, known)}")
 
 
 def _replaced(current: Any, path: KeyPath, value: Any) -> Any:

@@ -14,8 +14,9 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from phasetune.errors import PlanError
 from phasetune.stage.canonical import Json, canonical, restored
 from phasetune.stage.contract import Stage
-from phasetune.study.problems import dotted, shown, suggestion, validation_messages
+from phasetune.study.problems import dotted, suggestion, validation_messages
 from phasetune.study.reading import KeyPath
+from phasetune.study.wording import shown
 
 Settings: TypeAlias = Mapping[str, Json]
 Problem: TypeAlias = tuple[KeyPath, str]

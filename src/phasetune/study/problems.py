@@ -1,6 +1,7 @@
 """Problems in words: a dotted path, where it stands, what is wrong, and the way out."""
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,42 +10,38 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from phasetune.study.reading import Document, KeyPath
+from phasetune.study.wording import listed, one_line, shown, shown_key
 
-_LONGEST_VALUE = 80
+_THEIR_REASONS = re.compile(
+    r" or instance of \w+|, unable to parse string as an? \w+|^string | after validation, not \d+"
+)
 _OUR_WORDS = {
     "list": "tuple",
     "mapping": "dictionary",
     "List": "Tuple",
     "Mapping": "Dictionary",
-    "": " after validation, not 0",
 }
 
 
 def dotted(path: KeyPath) -> str:
     """The path as an override on the command line would write it."""
-    return ".".join(str(part) for part in path)
+    return ".".join(shown_key(part) for part in path)
 
 
 def describe(path: KeyPath, message: str, document: Document) -> str:
     """One sentence, led by the path and, where known, file and line."""
     place = document.place(path)
     where = f" ({place})" if place else ""
-    return f"{dotted(path) or 'study'}{where}: {message}"
-
-
-def shown(value: object) -> str:
-    """A value for a message, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+    return f"{one_line(dotted(path)) or 'study'}{where}: {one_line(message)}"
 
 
 def suggestion(unknown: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or all that is known where nothing is near."""
+    """`; did you mean 'x'?`, or what is known where nothing is near."""
     names = sorted(known)
     near = difflib.get_close_matches(unknown, names, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(names)}" if names else ""
+    return f"; known: {listed(names)}" if names else ""
 
 
 def validation_messages(
@@ -76,7 +73,7 @@ def _message(detail: ErrorDetails, model_type: type[BaseModel]) -> str:
     text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     for ours, theirs in _OUR_WORDS.items():
         text = text.replace(theirs, ours)
-    text = text[0].lower() + text[1:]
+    text = _THEIR_REASONS.sub("", text[0].lower() + text[1:])
     if ", but is " in text or detail["type"] == "value_error":
         return text
     text = text.replace("should ", "must ", 1)

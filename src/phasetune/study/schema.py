@@ -4,6 +4,7 @@
 what a run computes and so its key, the second what is decided from the runs, the last neither.
 """
 
+import keyword
 import re
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from pydantic import (
 
 from phasetune.errors import StudyError
 from phasetune.study.constraint import Constraint, parse_constraint
+from phasetune.study.wording import shown, shown_key
 
 RUN_FIELDS = frozenset({"workload", "sources", "seed", "data", "params", "numerics"})
 DECISION_FIELDS = frozenset(
@@ -39,6 +41,7 @@ FREE_FIELDS = frozenset(
     }
 )
 
+MOST_PHASES = 100
 FINAL = "final"
 STORE = "store"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,99}")
@@ -52,20 +55,35 @@ def is_safe_name(name: str) -> bool:
 def _safe_name(name: str) -> str:
     if not is_safe_name(name):
         raise ValueError(
-            "must be 1 to 100 letters, digits or . _ = + - without '..', starting with a letter "
-            f"or digit, but is {name!r}"
+            "must be 1 to 100 ASCII letters, digits or . _ = + - without '..', starting with a "
+            f"letter or digit, but is {shown(name)}"
         )
     return name
 
 
 def _folder_name(name: str) -> str:
-    if "\0" in name:
-        raise ValueError(f"must be a folder, but is {name!r}")
+    longest = max(len(part.encode(errors="replace")) for part in name.split("/"))
+    if "\0" in name or longest > 255 or len(name) > 2000:  # what systems have no name for
+        raise ValueError(f"must be a folder, but is {shown(name)}")
     return name
+
+
+def _module_path(path: str) -> str:
+    if len(path) > 200 or not all(map(_is_module_name, path.split("."))):
+        raise ValueError(
+            "must name a module as an import does, such as my_workload or "
+            f"phasetune.workloads.windows, but is {shown(path)}"
+        )
+    return path
+
+
+def _is_module_name(part: str) -> bool:
+    return part.isidentifier() and not keyword.iskeyword(part)
 
 
 Name = Annotated[str, AfterValidator(_safe_name)]
 FolderName = Annotated[str, AfterValidator(_folder_name)]
+ModulePath = Annotated[str, AfterValidator(_module_path)]
 Value = Any
 
 
@@ -140,7 +158,9 @@ class Point(_Closed):
     def _ranges_in_order(self) -> "Point":
         for metric, (low, high) in self.expect.items():
             if not low <= high:
-                raise ValueError(f"expect.{metric} must be [low, high], but is [{low}, {high}]")
+                raise ValueError(
+                    f"expect.{shown_key(metric)} must be [low, high], but is [{low}, {high}]"
+                )
         return self
 
     @model_serializer
@@ -152,7 +172,7 @@ class Point(_Closed):
 
 def _an_axis(values: Any) -> Any:
     if not isinstance(values, list | tuple):
-        raise ValueError(f"must be a list of values, but is {values!r}")
+        raise ValueError(f"must be a list of values, but is {shown(values)}")
     return values
 
 
@@ -186,8 +206,8 @@ class Study(_Closed):
 
     name: Name
     description: str = ""
-    workload: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
-    sources: tuple[str, ...] = ()
+    workload: ModulePath
+    sources: tuple[ModulePath, ...] = ()
     import_from: tuple[FolderName, ...] = ()
     seed: int = Field(default=0, ge=0, lt=2**63)
     data: dict[str, Value] = Field(default_factory=dict)
@@ -204,7 +224,7 @@ class Study(_Closed):
     ties: Literal["report", "prefer_first"] = "report"
     if_infeasible: Literal["stop", "least_violation", "keep_carried"] = "stop"
     baseline: dict[str, Value] | None = None
-    phases: tuple[Phase, ...] = Field(min_length=1)
+    phases: tuple[Phase, ...] = Field(min_length=1, max_length=MOST_PHASES)
     final: Final = Final()
     allow_large: bool = False
 
