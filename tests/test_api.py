@@ -21,6 +21,7 @@ from phasetune import (
     trials,
 )
 from phasetune.plan.span import Span
+from phasetune.study.schema import DECISION_FIELDS, RUN_FIELDS
 
 FUNCTIONS = """
 from phasetune import Objective, Phase, Point, Study
@@ -202,3 +203,75 @@ def test_a_study_is_frozen(scripted_study: StudyMaker) -> None:
     study: Study = scripted_study()
     with pytest.raises(ValueError, match="frozen"):
         study.seed = 3  # type: ignore[misc]
+
+
+NESTED: dict[str, Any] = {
+    "numerics": {
+        "threads": 2,
+        "precision": "bf16",
+        "tf32": True,
+        "deterministic": False,
+        "warn_only": False,
+        "cudnn_benchmark": True,
+    },
+    "resources_per_trial": {"cpu": 2, "gpu": 0},
+    "replicates": {"seeds": 2, "folds": 3},
+    "objective": {"metric": "other", "mode": "min", "on": "test"},
+    "final": {"refit": False, "test": False},
+}
+PLAIN: dict[str, Any] = {
+    "description": "another",
+    "sources": ["stored"],
+    "seed": 12,
+    "data": {"content": "v2"},
+    "params": {"prepare": {"other": 0.4}},
+    "max_concurrent_trials": 3,
+    "max_failures": 1,
+    "stall_timeout_seconds": 5.0,
+    "max_checkpoint_gib": 1.0,
+    "constraints": ["other >= 0.5"],
+    "ties": "prefer_first",
+    "if_infeasible": "keep_carried",
+    "baseline": {"train.value": 0.2},
+    "phases": [{"name": "value", "grid": {"train.value": [0.2]}}],
+    "allow_large": True,
+}
+ELSEWHERE = {"name", "workload", "import_from"}  # another name is another study, and so on
+
+
+def one_by_one() -> list[Any]:
+    nested = [
+        pytest.param({field: {name: value}}, f"{field}.{name}", id=f"{field}.{name}")
+        for field, values in NESTED.items()
+        for name, value in values.items()
+    ]
+    return nested + [pytest.param({name: value}, name, id=name) for name, value in PLAIN.items()]
+
+
+def test_every_field_has_another_value_here_nested_ones_too() -> None:
+    types = {name: field.annotation for name, field in Study.model_fields.items()}
+    nested = {name: kind for name, kind in types.items() if hasattr(kind, "model_fields")}
+    assert {name: set(kind.model_fields) for name, kind in nested.items() if kind} == {
+        name: set(values) for name, values in NESTED.items()
+    }
+    assert set(PLAIN) == set(types) - set(nested) - ELSEWHERE
+
+
+@pytest.mark.parametrize(("change", "field"), one_by_one())
+def test_a_changed_field_does_what_its_class_says(
+    outcome: StudyOutcome, scripted_study: StudyMaker, change: dict[str, Any], field: str
+) -> None:
+    if field == "objective.mode":
+        change = {"objective": {"metric": "score", "mode": "min"}}
+    if field == "objective.on":
+        change = {"objective": {"metric": "score", "on": "test"}}
+    plan = plan_study(scripted_study(**change), results=outcome.paths.root.parent)
+    top = field.partition(".")[0]
+    told = any(f"changed since the last run: {field}" in text for text in plan.changes)
+    assert told == (top in RUN_FIELDS | DECISION_FIELDS)
+    again = "the decision of phase value is made again; the old one is kept"
+    assert (again in plan.changes) == told
+    if top in RUN_FIELDS:
+        missing = {stage.stage: stage.missing for stage in plan.survey.stages}
+        distinct = {stage.stage: stage.distinct for stage in plan.survey.stages}
+        assert missing == distinct

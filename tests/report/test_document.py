@@ -142,3 +142,17 @@ def test_a_folder_without_studies_is_a_sentence(tmp_path: Path) -> None:
         chosen_studies(tmp_path / "nowhere", None)
     with pytest.raises(StoreError, match="holds no study; results are made by"):
         kept_study(ResultsPaths(tmp_path).study("toy"))
+
+
+def test_secrets_of_the_study_are_not_told(ran: Runner) -> None:
+    outcome = ran(
+        phases=[{"name": "one", "points": [{}]}],
+        data={"content": "sql://ann:hunter2@db"},
+        description="password: hunter2",
+        constraints=[],
+    )
+    study = json.loads(outcome.paths.report.read_text())["study"]
+    assert study["data"]["content"] == "sql://ann:***@db"
+    assert study["description"] == "password: ***"
+    assert "hunter2" not in outcome.paths.report.read_text()
+    assert kept_study(outcome.paths).data["content"] == "sql://ann:hunter2@db"

@@ -12,6 +12,7 @@ from phasetune import StoreError, Study, StudyError, StudyOutcome
 from phasetune.api import run_study, run_trial
 from phasetune.run.events import Noticed, PhaseDecided, RunDone, RunFailed, RunReported, WaveStarted
 from phasetune.run.interrupt import Interrupted
+from phasetune.store.manifest import with_digest
 from stored import StopsAt
 
 Runner = Callable[..., StudyOutcome]
@@ -296,7 +297,7 @@ def test_a_decision_over_mixed_environments_says_so_and_strictness_runs_the_othe
         manifest = json.loads(path.read_text())
         if manifest["metrics"]["score"] == 0.2:
             manifest["environment"]["libraries"]["numpy"] = "1.0"
-            path.write_text(json.dumps(manifest))
+            path.write_text(json.dumps(with_digest(manifest)))
     mixed = run(study)
     assert executed(mixed) == 0
     assert (

@@ -13,6 +13,7 @@ from phasetune import Study, run_study
 from phasetune.run.events import RunDone
 from phasetune.run.interrupt import Interrupted
 from phasetune.store.artifacts import Artifact, ArtifactStore
+from phasetune.store.manifest import with_digest
 from phasetune.store.paths import ResultsPaths
 from phasetune.store.trunks import trunk_steps
 from stored import StopsAt
@@ -147,7 +148,7 @@ def test_a_trunk_of_another_environment_is_not_gone_on_from(tmp_path: Path) -> N
     (other,) = (ResultsPaths(results).store / "grow").glob("*-000003")
     manifest = json.loads((other / "manifest.json").read_text())
     manifest["environment"]["device"] = "cuda"
-    (other / "manifest.json").write_text(json.dumps(manifest))
+    (other / "manifest.json").write_text(json.dumps(with_digest(manifest)))
     steps_taken(tmp_path)
     shutil.rmtree(grown(results)[4].folder)
     run_study(study(tmp_path, [4, 6]), results=results, in_process=True)

@@ -1,8 +1,12 @@
 """Going on after interruptions: from where the run got furthest, and after a full disk."""
 
 import errno
+import json
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +15,9 @@ from phasetune import StoreError, run_study
 from phasetune.run.checkpoints import newest_checkpoint, seal
 from phasetune.run.context import RunContext
 from phasetune.run.interrupt import Interrupted
-from phasetune.store.paths import ResultsPaths
-from phasetune.store.resume import newest_of_each, resume_checkpoints
+from phasetune.store.documents import document_digest, document_text
+from phasetune.store.paths import SEAL, ResultsPaths
+from phasetune.store.resume import newest_of_each, resume_checkpoints, verifies
 from stored import StopsAt
 
 ENVIRONMENT = {"device": "cpu"}
@@ -70,6 +75,61 @@ def test_one_that_is_damaged_is_passed_over_and_told(tmp_path: Path) -> None:
     found, notes = newest_checkpoint([older, newer], key="k", environment=ENVIRONMENT)
     assert found is None
     assert notes[1].endswith("no earlier one was there to go on from")
+
+
+def stale_file(folder: Path) -> None:
+    (folder / "kept").mkdir()
+    (folder / "kept" / "older.json").write_text("{}")
+
+
+def link(folder: Path) -> None:
+    (folder / "state.json").rename(folder.parent / "elsewhere")
+    (folder / "state.json").symlink_to(folder.parent / "elsewhere")
+
+
+def pipe(folder: Path) -> None:
+    (folder / "state.json").unlink()
+    os.mkfifo(folder / "state.json")
+
+
+@pytest.mark.parametrize("damage", [stale_file, link, pipe])
+def test_one_that_holds_more_or_something_else_is_passed_over(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder = sealed(tmp_path / "a", step=3, seconds=3.0)
+    (folder / ".nfs0001").write_text("the file system's own")
+    assert verifies(folder)
+    damage(folder)
+    assert not verifies(folder)
+    found, notes = newest_checkpoint([folder], key="k", environment=ENVIRONMENT)
+    assert found is None
+    assert notes[0].startswith("the checkpoint of step 3 was damaged")
+
+
+SEALS: dict[str, dict[str, Any]] = {
+    "no step": {"step": "3"},
+    "half a step": {"step": 2.5},
+    "endless seconds": {"elapsed_seconds": math.inf},
+    "a history of text": {"history": [{"step": 1, "loss": "low"}]},
+    "a history without steps": {"history": [{"loss": 1.0}]},
+    "notes that are none": {"notes": {"warm": "yes"}},
+    "a file outside": {"files": {"../../key": "0" * 32}},
+    "a device": {"files": {"/dev/zero": "0" * 32}},
+    "no files": {"files": None},
+}
+
+
+@pytest.mark.parametrize("case", SEALS)
+def test_a_seal_that_says_what_nobody_writes_is_none(case: str, tmp_path: Path) -> None:
+    """Its digest is right: whoever changes a seal can write a new one."""
+    study = ResultsPaths(tmp_path).study("s")
+    path = study.root / "phases" / "p" / "attempts" / "0001" / "fit-k" / "checkpoint_000000"
+    content = json.loads((sealed(path, step=3, seconds=3.0) / SEAL).read_text())
+    changed = {**{name: content[name] for name in content if name != "digest"}, **SEALS[case]}
+    text = document_text({**changed, "digest": document_digest(changed)})
+    (path / SEAL).write_text(text)
+    assert newest_checkpoint([path], key="k", environment=ENVIRONMENT) == (None, ())
+    assert [found.key for found in resume_checkpoints(study)] == [None]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])

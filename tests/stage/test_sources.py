@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from phasetune.errors import StudyError
-from phasetune.stage.sources import code_fingerprint, covered_files, find_module
+from phasetune.stage.sources import code_fingerprint, covered_files, find_module, read_sources
 
 
 @pytest.fixture
@@ -27,6 +27,19 @@ def test_content_of_any_file_of_the_package_counts(package: Path, changed: str) 
     before = fingerprint(package.parent)
     (package / changed).write_text("NAME = 'other'\n")
     assert fingerprint(package.parent) != before
+
+
+def test_each_file_has_a_digest_of_its_own(package: Path) -> None:
+    (package / "helper.py").write_text("import numpy.linalg\n")
+    files = covered_files(["shop.work"], [str(package.parent)])
+    before = read_sources(files)
+    assert before.code == fingerprint(package.parent)
+    assert before.imports == {"numpy"}
+    names = ["__init__", "deep/__init__", "deep/more", "helper", "work"]
+    assert sorted(before.digests) == [f"shop/{name}.py" for name in names]
+    (package / "deep" / "more.py").write_text("NAME = 'other'\n")
+    after = read_sources(files).digests
+    assert [name for name in after if after[name] != before.digests[name]] == ["shop/deep/more.py"]
 
 
 def test_names_of_files_count(package: Path) -> None:

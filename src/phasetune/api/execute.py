@@ -1,6 +1,7 @@
 """Run a study, or one trial of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from phasetune.report.results import write_trial_results
 from phasetune.report.write import write_report
 from phasetune.run.backend import Backend, InProcessBackend
 from phasetune.run.driver import Driver, RunOptions
-from phasetune.run.events import Listener, NullListener
+from phasetune.run.events import Listener, Noticed, NullListener
 from phasetune.run.executor import Account
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.records import trial_record
-from phasetune.store.lock import in_use
+from phasetune.store.driver_lock import DriverLock, driving
 from phasetune.store.paths import ResultsPaths, results_at
 from phasetune.study.load import LoadedStudy, load
 from phasetune.study.problems import suggestion
@@ -54,12 +55,10 @@ def run_study(
         shares=shares,
     )
     backend = _backend(loaded.study, paths, in_process, address, max_concurrent)
-    driver = _driver(loaded, paths, options, listener, backend, stop)
     study_paths = paths.study(loaded.study.name)
-    with stop.listening():
+    with stop.listening(), _driver(loaded, paths, options, listener, backend, stop) as driver:
         result = driver.run()
-        with in_use(paths):  # so that nobody deletes what is being written
-            report = write_report(paths, study_paths, has_new_runs=result.account.has_news)
+        report = write_report(paths, study_paths, has_new_runs=result.account.has_news)
         stop.raise_if_asked()
     return StudyOutcome(paths=study_paths, result=result, report=report)
 
@@ -84,14 +83,14 @@ def run_trial(
     loaded, paths, stop = load(source, overrides), results_at(results), StopSwitch()
     backend = _backend(loaded.study, paths, in_process, address, max_concurrent)
     options = RunOptions(retry_failed=retry_failed)
-    driver = _driver(loaded, paths, options, listener, backend, stop)
     study_paths = paths.study(loaded.study.name)
-    with stop.listening():
+    with stop.listening(), _driver(loaded, paths, options, listener, backend, stop) as driver:
         trial, account = driver.run_trial(name)
         document = write_trial_results(paths, study_paths, trial_record(trial))
     return document, account
 
 
+@contextmanager
 def _driver(
     loaded: LoadedStudy,
     paths: ResultsPaths,
@@ -99,15 +98,26 @@ def _driver(
     listener: Listener | None,
     backend: Backend,
     stop: StopSwitch,
-) -> Driver:
-    return Driver(
-        loaded,
-        results=paths.root,
-        backend=backend,
-        listener=listener or NullListener(),
-        stop=stop,
-        options=options,
-    )
+) -> Iterator[Driver]:
+    """The one driver of the study, within the block: until the last byte of the report."""
+    told = listener or NullListener()
+    with driving(paths, loaded.study.name) as lock:
+        _tell_who_left(lock, told)
+        yield Driver(
+            loaded,
+            results=paths.root,
+            lock=lock,
+            backend=backend,
+            listener=told,
+            stop=stop,
+            options=options,
+        )
+
+
+def _tell_who_left(lock: DriverLock, listener: Listener) -> None:
+    if lock.left_by is not None:
+        message = f"the driver before ({lock.left_by}) is gone; going on from what it left"
+        listener.notify(Noticed(message=message))
 
 
 def _backend(

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from phasetune.errors import StoreError, StudyError
+from phasetune.report.kept import kept_decision
 from phasetune.select.record import carried_settings, carries
 from phasetune.store.documents import read_document
+from phasetune.store.masking import masked_content
 from phasetune.store.paths import ResultsPaths, StudyPaths
 from phasetune.study.reading import read_yaml
 from phasetune.study.schema import Study
@@ -33,6 +33,7 @@ _ASKED = (
     "if_infeasible",
     "baseline",
 )
+_FREE = ("description", "data", "params", "baseline")
 
 
 def chosen_studies(results: Path, study: str | None) -> list[StudyPaths]:
@@ -63,7 +64,7 @@ def kept_study(paths: StudyPaths) -> Study:
         content = read_yaml(paths.study).content
         folders = [str((paths.root / entry).resolve()) for entry in content.get("import_from", ())]
         return Study.model_validate({**content, "import_from": folders})
-    except (StudyError, ValidationError, TypeError) as error:
+    except (StudyError, ValueError, TypeError) as error:
         raise StoreError(
             f"{paths.study} is not what `phasetune run` wrote; run the study again"
         ) from error
@@ -75,15 +76,8 @@ def standing_decisions(study: Study, paths: StudyPaths) -> list[dict[str, Any]]:
     Raises:
         StoreError: a decision can't be read.
     """
-    found = [read_document(paths.phase(phase.name).decision) for phase in study.phases]
-    decisions = [record for record in found if record is not None]
-    for record in decisions:
-        if not {"phase", "outcome", "settings", "trials", "environments"} <= set(record):
-            raise StoreError(
-                f"{paths.root}: a phase's decision.json is not what was written; move it away and "
-                "run again"
-            )
-    return decisions
+    found = [kept_decision(paths.phase(phase.name)) for phase in study.phases]
+    return [record for record in found if record is not None]
 
 
 def report_document(paths: StudyPaths) -> dict[str, Any]:
@@ -98,7 +92,7 @@ def report_document(paths: StudyPaths) -> dict[str, Any]:
     asked = study.model_dump(mode="json")
     return {
         "schema": SCHEMA,
-        "study": {name: asked[name] for name in _ASKED},
+        "study": {name: _asked(name, asked[name]) for name in _ASKED},
         "phases": decisions,
         "final": final,
         "final_recommendation": _recommendation(decisions, final),
@@ -108,6 +102,11 @@ def report_document(paths: StudyPaths) -> dict[str, Any]:
     }
 
 
+def _asked(name: str, value: Any) -> Any:
+    """What the study says, without its secrets; they can only stand where people write freely."""
+    return masked_content(value) if name in _FREE else value
+
+
 def _standing_final(
     study: Study, decisions: Sequence[dict[str, Any]], path: Path
 ) -> dict[str, Any] | None:
@@ -115,7 +114,9 @@ def _standing_final(
     if not is_asked or len(decisions) < len(study.phases) or not carries(decisions[-1]):
         return None
     final = read_document(path)
-    is_of_these = final is not None and final["settings"] == carried_settings(decisions[-1])
+    is_of_these = final is not None and final.get("settings") == carried_settings(decisions[-1])
+    if is_of_these and final is not None and not {"state", "reason", "test"} <= set(final):
+        raise StoreError(f"{path} is not what was written; move it away and run again")
     return final if is_of_these else None
 
 

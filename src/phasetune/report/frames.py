@@ -1,6 +1,5 @@
 """Tidy DataFrames of studies: one row per trial, per run, per reported step."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from phasetune.report.document import chosen_studies, kept_study
+from phasetune.report.kept import kept_decision, kept_plan
 from phasetune.report.times import mean_minutes, minutes
 from phasetune.stage.canonical import digest
 from phasetune.store.artifacts import Artifact, ArtifactStore
-from phasetune.store.documents import read_document
+from phasetune.store.digests import file_digest
 from phasetune.store.durable import replacing
 from phasetune.store.failures import FailureStore
 from phasetune.store.paths import PhasePaths, ResultsPaths, StudyPaths
@@ -67,26 +67,28 @@ def _kept_trials(paths: PhasePaths) -> pd.DataFrame | None:
     made_from = _documents_digest(paths)
     if made_from is None or not paths.trials.exists():
         return None
-    frame = pd.read_parquet(paths.trials)
+    try:
+        frame = pd.read_parquet(paths.trials)
+    except (OSError, ValueError):  # ArrowInvalid is a ValueError
+        return None
     fits = frame.attrs.pop(_MADE_FROM, None) == made_from
     return frame if fits else None
 
 
 def _documents_digest(paths: PhasePaths) -> str | None:
     """Of the plan and the decision that a phase's table says no more than; None without both."""
-    try:
-        contents = [path.read_bytes() for path in (paths.plan, paths.decision)]
-    except FileNotFoundError:
+    documents = (paths.plan, paths.decision)
+    if not all(path.is_file() for path in documents):
         return None
-    return digest([hashlib.sha256(content).hexdigest() for content in contents])
+    return digest([file_digest(path) for path in documents])
 
 
 def _phases(paths: StudyPaths, only: str | None) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Plan and decision of each phase that has both."""
     names = [phase.name for phase in kept_study(paths).phases] if only is None else [only]
     for name in names:
-        plan = read_document(paths.phase(name).plan)
-        decision = read_document(paths.phase(name).decision)
+        plan = kept_plan(paths.phase(name))
+        decision = kept_decision(paths.phase(name))
         if plan is not None and decision is not None:
             yield plan, decision
 

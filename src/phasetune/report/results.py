@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from phasetune.errors import StoreError
+from phasetune.report.kept import kept_decision, kept_plan
 from phasetune.report.times import mean_minutes, minutes
 from phasetune.select.record import summary_record
 from phasetune.select.scores import TrialScore, chain_metrics, summaries
 from phasetune.store.artifacts import Artifact, ArtifactStore
 from phasetune.store.digests import file_digest
 from phasetune.store.documents import read_document, write_document
-from phasetune.store.durable import discard, replacing
+from phasetune.store.durable import replacing, withdraw
 from phasetune.store.paths import ResultsPaths, StudyPaths
 
 SCHEMA = 1
@@ -27,15 +28,15 @@ def trial_results(study: StudyPaths, name: str) -> Path:
     return study.trial(name) / "results.json"
 
 
-def has_trial_results(study: StudyPaths, name: str) -> bool:
-    """Whether the results of a trial, and the files it exports, are there."""
+def files_of_trial(study: StudyPaths, name: str) -> list[Path]:
+    """The results of a trial, and the files that they say it exports."""
     files = [trial_results(study, name).name, *_exported(study, name)]
-    return all((study.trial(name) / file).is_file() for file in files)
+    return [study.trial(name) / file for file in files]
 
 
 def write_phase_results(results: ResultsPaths, study: StudyPaths, phase: str) -> None:
     """Write the results of every trial of a decided phase."""
-    plan, standings = read_document(study.phase(phase).plan), _standings(study, phase)
+    plan, standings = kept_plan(study.phase(phase)), _standings(study, phase)
     for trial in [] if plan is None else plan["trials"]:
         _write_results(results, study, trial, standings.get(trial["key"], {}))
 
@@ -50,7 +51,7 @@ def write_trial_results(
 
 def _standings(study: StudyPaths, phase: str) -> dict[str, dict[str, Any]]:
     """How trials stand in their phase's decision, by key; none where there is no decision."""
-    decision = read_document(study.phase(phase).decision)
+    decision = kept_decision(study.phase(phase))
     found: dict[str, dict[str, Any]] = {}
     for verdict in [] if decision is None else decision["trials"]:
         standing = {
@@ -132,7 +133,7 @@ def _copy_exports(study: StudyPaths, trial: Mapping[str, Any], store: ArtifactSt
                 with replacing(target) as draft:
                     shutil.copyfile(source, draft)
     for name in set(before) - set(copied):
-        discard(study.trial(trial["name"]) / name)
+        withdraw(study.trial(trial["name"]) / name)
     return copied
 
 

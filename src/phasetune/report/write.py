@@ -8,9 +8,10 @@ from typing import Any
 
 from phasetune.report.analysis import analysis_text
 from phasetune.report.document import kept_study, report_document
-from phasetune.report.results import has_trial_results, write_phase_results
+from phasetune.report.results import write_phase_results
+from phasetune.report.views import are_views_whole, remember_views
 from phasetune.store.documents import document_text, write_document
-from phasetune.store.durable import write_text
+from phasetune.store.durable import withdraw, write_text
 from phasetune.store.paths import ResultsPaths, StudyPaths
 from phasetune.study.dump import best_study, study_yaml
 
@@ -19,32 +20,23 @@ def write_report(results: ResultsPaths, study: StudyPaths, *, has_new_runs: bool
     """Bring everything up to date; returns the canonical report."""
     report = report_document(study)
     phases = [record["phase"] for record in report["phases"]]
-    if not has_new_runs and _says_already(study, report) and _has_all_views(study, report):
+    if not has_new_runs and _says_already(study, report) and are_views_whole(study, report):
         return report
     for phase in phases:
         write_phase_results(results, study, phase)
     _write_frames(results, study, phases)
     _write_best(study, report)
     write_text(study.analysis, analysis_text(report))
+    remember_views(study, report)
     write_document(study.report, report)
     return report
 
 
 def _says_already(study: StudyPaths, report: dict[str, Any]) -> bool:
     try:
-        return study.report.read_text() == document_text(report)
+        return study.report.read_bytes() == document_text(report).encode()
     except OSError:
         return False
-
-
-def _has_all_views(study: StudyPaths, report: dict[str, Any]) -> bool:
-    views = [study.analysis, *([study.best] if report["final_recommendation"] else [])]
-    for record in report["phases"]:
-        phase = study.phase(record["phase"])
-        views += [phase.trials, phase.history]
-    names = [trial["name"] for record in report["phases"] for trial in record["trials"]]
-    has_files = all(view.exists() for view in views)
-    return has_files and all(has_trial_results(study, name) for name in names)
 
 
 def _write_frames(results: ResultsPaths, study: StudyPaths, phases: list[str]) -> None:
@@ -57,7 +49,7 @@ def _write_frames(results: ResultsPaths, study: StudyPaths, phases: list[str]) -
 def _write_best(study: StudyPaths, report: dict[str, Any]) -> None:
     recommendation = report["final_recommendation"]
     if recommendation is None:
-        study.best.unlink(missing_ok=True)
+        withdraw(study.best)
         return
     best = best_study(kept_study(study), recommendation["settings"])
     write_text(study.best, study_yaml(best, beside=study.root))

@@ -16,7 +16,7 @@ from phasetune.run.interrupt import StopSwitch
 from phasetune.run.machine import device_of_this_process
 from phasetune.run.request import RunRequest
 from phasetune.store.artifacts import ArtifactStore
-from phasetune.store.durable import commit, discard
+from phasetune.store.durable import commit, discard, make_folder, withdraw
 from phasetune.store.failures import FailureStore
 from phasetune.store.paths import SEAL
 from phasetune.study.schema import Study
@@ -109,7 +109,7 @@ class _FileChannel:
 
     def _keep(self, checkpoint: Path) -> None:
         folder = self.request.folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         older = sorted(folder.glob("checkpoint_*"))
         number = 1 + max((int(path.name.rpartition("_")[2]) for path in older), default=-1)
         draft = folder / f".draft-{number:06d}"
@@ -118,4 +118,4 @@ class _FileChannel:
         shutil.copy2(checkpoint / SEAL, draft / SEAL)
         commit(draft, folder / f"checkpoint_{number:06d}")
         for path in older:
-            discard(path)
+            withdraw(path)

@@ -39,7 +39,7 @@ from phasetune.select.record import carried_settings, carries
 from phasetune.select.verdict import Rule
 from phasetune.store.digests import remembered_digests
 from phasetune.store.documents import write_document
-from phasetune.store.lock import in_use
+from phasetune.store.driver_lock import DriverLock
 from phasetune.store.paths import ResultsPaths
 from phasetune.study.load import LoadedStudy
 from phasetune.study.parameters import Settings
@@ -83,6 +83,7 @@ class Driver:
         loaded: LoadedStudy,
         *,
         results: Path,
+        lock: DriverLock,
         backend: Backend,
         listener: Listener,
         stop: StopSwitch,
@@ -98,17 +99,16 @@ class Driver:
         self._only_phase = options.phase
         self._shares = options.shares
         self._retired: set[str] = set()
-        self._lock = in_use(self._paths)
         self._upkeep = Upkeep(
             loaded.study,
             self._paths,
-            lock=self._lock,
             listener=listener,
             in_flight=most_in_flight(backend, loaded.study),
         )
         self._executor = Executor(
             loaded,
             results=self._paths.root,
+            lock=lock,
             backend=TidyBackend(backend, self._upkeep),
             listener=listener,
             stop=stop,
@@ -145,10 +145,12 @@ class Driver:
             state = data_state(self._loaded)
         if not state.is_known:
             raise StudyError(state.problems)
+        self._executor.data = state
         planner = Planner(self._loaded, state.fingerprints, shares=self._shares)
         planner.check()
         try:
-            with self._lock, self._executor:
+            with self._executor:
+                self._executor.tell_changes()
                 return work(planner)
         finally:
             self._record(started, state)
@@ -249,7 +251,10 @@ class Driver:
     def _retire(self, first: int) -> None:
         """Put away the decisions from a phase on, and the report: they are of another study now."""
         names = [phase.name for phase in self._study.phases[first:]]
-        self._retired |= set(retire_decisions(self._study_paths, names))
+        for name in retire_decisions(self._study_paths, names):
+            self._retired.add(name)
+            message = f"the decision of phase {name} is made again; the old one is kept"
+            self._listener.notify(Noticed(message=message))
 
     def _decide(self, plan: PhasePlan) -> dict[str, Any]:
         record = phase_decision(plan, Rule.of(self._study), self._ledger)
@@ -272,7 +277,8 @@ class Driver:
         trial = planner.final(carried)
         if trial is None:
             return
-        self._executor.prepare([trial])
+        for run in self._executor.prepare([trial]):
+            self._ledger.is_intact(run)  # a damaged one is computed again: its files are handed out
         index = len(self._study.phases)
         plan = PhasePlan(index=index, name=FINAL, carried=carried, trials=(trial,), baseline=None)
         self._execute(plan, self._study_paths.phase(FINAL).plan)

@@ -7,22 +7,27 @@ from pathlib import Path
 from typing import Any, Self
 
 from phasetune.errors import StoreError, StudyError
-from phasetune.plan.data import content_problems
+from phasetune.plan.data import DataState, content_problems
 from phasetune.plan.share import distinct_runs, waves
 from phasetune.plan.trial import Run, Trial
 from phasetune.plan.warnings import workload_warnings
 from phasetune.run.backend import Backend
+from phasetune.run.changes import (
+    changes,
+    keep_study,
+    study_environment,
+    study_inputs,
+)
 from phasetune.run.events import Listener, Noticed, WaveStarted
 from phasetune.run.interrupt import StopSwitch
-from phasetune.run.labels import run_label, run_points
+from phasetune.run.labels import run_labels
 from phasetune.run.ledger import Ledger
-from phasetune.run.machine import device_of_this_process, resolved_precision
-from phasetune.run.records import write_study
-from phasetune.run.request import RunRequest, RunState, WorkloadRequest
+from phasetune.run.request import RunRequest, RunState
+from phasetune.run.wave import wave_requests
+from phasetune.store.driver_lock import DriverLock
 from phasetune.store.failures import Failure
 from phasetune.store.paths import ResultsPaths
-from phasetune.store.provenance import environment_class
-from phasetune.study.load import LoadedStudy, import_folders
+from phasetune.study.load import LoadedStudy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ class Executor:
         loaded: LoadedStudy,
         *,
         results: Path,
+        lock: DriverLock,
         backend: Backend,
         listener: Listener,
         stop: StopSwitch,
@@ -69,6 +75,7 @@ class Executor:
         self._study = loaded.study
         self._paths = ResultsPaths(results)
         self._study_paths = self._paths.study(loaded.study.name)
+        self._lock = lock
         self._backend = backend
         self._listener = listener
         self._stop = stop
@@ -80,6 +87,7 @@ class Executor:
         self.ledger = Ledger(self._paths, listener)
         self.account = Account()
         self.replaces_study = True
+        self.data = DataState(fingerprints={}, problems=())
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +103,7 @@ class Executor:
         """
         runs = distinct_runs(trials)
         if self._strict_environment:
-            self.ledger.set_aside_other_environments(runs, self._environment())
+            self.ledger.set_aside_other_environments(runs, study_environment(self._study))
         if self._retry_failed:
             self.ledger.forget_failures(runs)
         return runs
@@ -108,20 +116,15 @@ class Executor:
             Interrupted: somebody asked for an end.
         """
         runs = distinct_runs(trials)
-        points, labels = run_points(trials), _labels(trials)
         while wave := self._next_wave(runs):
             self._prepare()
             self._warn(trials)
-            self._execute_wave(phase, self._requests(phase, wave, runs, labels, points))
+            attempt = self._study_paths.phase(phase).new_attempt()
+            requests = wave_requests(self._loaded, wave, trials, paths=self._paths, attempt=attempt)
+            self._execute_wave(phase, requests)
         self.account.asked += sum(len(trial.runs_alone) for trial in trials)
         self.account.distinct |= {run.key for run in runs}
-        self._note_failures(runs, labels)
-
-    def _environment(self) -> dict[str, Any]:
-        numerics = self._study.numerics
-        device = device_of_this_process(self._study.resources_per_trial)
-        precision = resolved_precision(numerics.precision, device)
-        return environment_class(device=device, precision=precision, threads=numerics.threads)
+        self._note_failures(runs, run_labels(trials))
 
     def _next_wave(self, runs: Sequence[Run]) -> tuple[Run, ...]:
         """What can run now; a parent that no longer is what was published comes first, anew."""
@@ -136,43 +139,6 @@ class Executor:
         possible = [run for run in runs if states[run.key] in (RunState.PENDING, RunState.DONE)]
         pending = waves(possible, lambda run: states[run.key] is RunState.DONE)
         return pending[0] if pending else ()
-
-    def _requests(
-        self,
-        phase: str,
-        wave: Sequence[Run],
-        runs: Sequence[Run],
-        labels: Mapping[str, str],
-        points: Mapping[str, Mapping[str, Any]],
-    ) -> list[RunRequest]:
-        attempt = self._study_paths.phase(phase).new_attempt()
-        stages = {run.key: run.stage for run in runs}
-        workload = self._workload_request()
-        return [
-            RunRequest(
-                run=run,
-                parent_stage=stages[run.parent] if run.parent is not None else None,
-                label=labels[run.key],
-                point=points[run.key],
-                workload=workload,
-                results=self._paths.root,
-                study=self._study.name,
-                attempt=attempt,
-                stall_timeout_seconds=self._study.stall_timeout_seconds,
-            )
-            for run in wave
-        ]
-
-    def _workload_request(self) -> WorkloadRequest:
-        return WorkloadRequest(
-            path=self._study.workload,
-            sources=self._study.sources,
-            folders=import_folders(self._study),
-            code=self._loaded.workload.code,
-            data=self._study.data,
-            numerics=self._study.numerics,
-            working_directory=str(Path.cwd()),
-        )
 
     def _execute_wave(self, phase: str, requests: Sequence[RunRequest]) -> None:
         self._stop.raise_if_asked()
@@ -212,15 +178,22 @@ class Executor:
                 self._told.add(message)
                 self._listener.notify(Noticed(message=f"warning: {message}"))
 
+    def tell_changes(self) -> None:
+        """Tell what changed since the study was last kept, unless another one stays kept."""
+        if not self.replaces_study:
+            return
+        inputs, strict = study_inputs(self._loaded, self.data), self._strict_environment
+        for message in changes(self._study, self._study_paths, inputs, is_strict=strict):
+            self._listener.notify(Noticed(message=message))
+
     def keep_study(self) -> None:
-        """Keep the study as resolved, and tell what changed since it was last kept.
+        """Keep the study as resolved.
 
         Not where another one is kept and this command decides nothing (`replaces_study`).
         """
-        if self._study_paths.study.exists() and not self.replaces_study:
-            return
-        for message in write_study(self._study, self._study_paths):
-            self._listener.notify(Noticed(message=message))
+        self._lock.hold()
+        if self.replaces_study or not self._study_paths.study.exists():
+            keep_study(self._study, self._study_paths, study_inputs(self._loaded, self.data))
 
     def _note_executed(self, requests: Sequence[RunRequest]) -> None:
         for request in requests:
@@ -258,13 +231,3 @@ class Executor:
                 self.account.failures.append(
                     FailedRun(label=labels[run.key], failure=failure, traceback=path)
                 )
-
-
-def _labels(trials: Sequence[Trial]) -> dict[str, str]:
-    """What each run is called; a shared one by the first trial that asks for it."""
-    points = run_points(trials)
-    labels: dict[str, str] = {}
-    for replicate in (replicate for trial in trials for replicate in trial.replicates):
-        for run in replicate.runs:
-            labels.setdefault(run.key, run_label(run, points[run.key], replicate.seed_index))
-    return labels

@@ -16,6 +16,7 @@ from phasetune.errors import StoreError
 from phasetune.run.context import RunContext
 from phasetune.run.request import RunRequest
 from phasetune.store.failures import Failure, FailureStore
+from phasetune.store.masking import masked
 
 _OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
@@ -92,4 +93,4 @@ def _message(error: BaseException, request: RunRequest, context: RunContext) -> 
     for path, name in places.items():
         text = text if path is None else text.replace(str(path), name)
     shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return shown[:500].encode(errors="backslashreplace").decode()
+    return masked(shown)[:500].encode(errors="backslashreplace").decode()

@@ -1,6 +1,6 @@
 """What a run is called for people: its stage and what differs from its siblings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from phasetune.plan.trial import Run, Trial
 from phasetune.stage.canonical import Json
@@ -25,3 +25,13 @@ def run_label(run: Run, point: Mapping[str, Json], seed_index: int) -> str:
     fold = [] if run.fold is None else [f"fold {run.fold.index + 1}/{run.fold.of}"]
     seed = [] if seed_index == 0 else [f"seed {seed_index}"]
     return " ".join([run.stage, *named, *fold, *seed])
+
+
+def run_labels(trials: Collection[Trial]) -> dict[str, str]:
+    """What each run is called; a shared one by the first trial that asks for it."""
+    points = run_points(trials)
+    labels: dict[str, str] = {}
+    for replicate in (replicate for trial in trials for replicate in trial.replicates):
+        for run in replicate.runs:
+            labels.setdefault(run.key, run_label(run, points[run.key], replicate.seed_index))
+    return labels

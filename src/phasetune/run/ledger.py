@@ -84,11 +84,15 @@ class Ledger:
         return True
 
     def _intact(self, run: Run) -> Artifact | None:
+        folder = self.artifacts.folder(run.stage, run.key)
         try:
-            return self.artifacts.get(run.stage, run.key)
+            found = self.artifacts.get(run.stage, run.key)
+            if found is None and folder.exists():
+                raise StoreError(f"{folder} has no manifest as it was published")
         except StoreError as error:
             self._set_aside(run, error)
             return None
+        return found
 
     def _set_aside(self, run: Run, error: StoreError) -> None:
         kept = self.artifacts.set_aside(run.stage, run.key, reason="damaged")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from phasetune.errors import StoreError, StudyError
+from phasetune.errors import StoreError
 from phasetune.plan.trial import PhasePlan, Run, Trial
 from phasetune.run.ledger import Ledger
 from phasetune.run.request import RunState
@@ -15,56 +15,14 @@ from phasetune.run.scoring import environments, why_ineligible
 from phasetune.select.record import carries, rule_record
 from phasetune.select.scores import chain_metrics
 from phasetune.select.verdict import Rule
+from phasetune.store.digests import file_digest
 from phasetune.store.documents import read_document, write_document
-from phasetune.store.durable import commit, discard, make_folder, replacing, write_text
+from phasetune.store.durable import commit, replacing, withdraw
+from phasetune.store.masking import masked_content
 from phasetune.store.paths import PhasePaths, StudyPaths
 from phasetune.store.provenance import command_line, git_state, software
-from phasetune.study.dump import study_yaml
-from phasetune.study.reading import read_yaml
-from phasetune.study.schema import DECISION_FIELDS, RUN_FIELDS, Study
 
 SCHEMA = 1
-_MOST_CHANGES = 12
-
-
-def write_study(study: Study, paths: StudyPaths) -> list[str]:
-    """Keep the study as resolved; say what is different from what was kept before."""
-    make_folder(paths.root)
-    text = study_yaml(study, beside=paths.root)
-    changes = _changes(paths.study, study)
-    if not paths.study.exists() or paths.study.read_text() != text:
-        write_text(paths.study, text)
-    return changes
-
-
-def _changes(path: Path, study: Study) -> list[str]:
-    """Changes of what is computed or decided, as `name: before -> now`."""
-    try:
-        before = _leaves(read_yaml(path).content)
-    except StudyError:
-        return []
-    now = _leaves(study.model_dump(mode="json", exclude_unset=True))
-    fields = RUN_FIELDS | DECISION_FIELDS
-    names = [n for n in {**before, **now} if n.partition(".")[0] in fields]
-    changed = [
-        f"changed since the last run: {name}: {before.get(name, 'unset')} -> "
-        f"{now.get(name, 'unset')}"
-        for name in names
-        if before.get(name) != now.get(name)
-    ]
-    more = len(changed) - _MOST_CHANGES
-    return changed[:_MOST_CHANGES] + ([f"and {more} more changes"] if more > 0 else [])
-
-
-def _leaves(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        items = list(value.items())
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        items = [(str(i), item) for i, item in enumerate(value)]
-    else:
-        return {path: value}
-    below = (_leaves(item, f"{path}.{key}" if path else str(key)) for key, item in items)
-    return {name: leaf for leaves in below for name, leaf in leaves.items()}
 
 
 def plan_record(plan: PhasePlan) -> dict[str, Any]:
@@ -94,6 +52,7 @@ def trial_record(trial: Trial) -> dict[str, Any]:
                     {
                         "stage": run.stage,
                         "key": run.key,
+                        "function": run.function,
                         "seed": run.seed,
                         "trunk": trunk_record(run),
                     }
@@ -113,7 +72,7 @@ def trunk_record(run: Run) -> dict[str, Any] | None:
 def discard_trial_plans(paths: PhasePaths) -> None:
     """Forget trials that were run alone: what counts now is the plan that was decided."""
     for path in paths.root.glob("plan-*.json"):
-        discard(path)
+        withdraw(path)
 
 
 def standing_decision(paths: PhasePaths, inputs: str | None) -> dict[str, Any] | None:
@@ -127,12 +86,19 @@ def fitting_decision(paths: PhasePaths, plan: PhasePlan, rule: Rule) -> dict[str
     record = _readable(paths.decision)
     if record is None:
         return None
-    keys = {trial.name: trial.key for trial in plan.all_trials}
-    decided = {trial.get("name"): trial.get("key") for trial in record.get("trials", ())}
+    baseline, candidates = plan.baseline and plan.baseline.name, len(plan.trials)
+    planned = [
+        (trial.name, trial.key, index < candidates, trial.name == baseline)
+        for index, trial in enumerate(plan.all_trials)
+    ]
+    decided = [
+        tuple(trial.get(name) for name in ("name", "key", "candidate", "baseline"))
+        for trial in record.get("trials", ())
+    ]
     fits = (
         record.get("carried") == dict(plan.carried)
         and record.get("rule") == rule_record(rule)
-        and decided == keys
+        and decided == planned
     )
     return record if fits else None
 
@@ -162,7 +128,7 @@ def retire_decisions(paths: StudyPaths, phases: Iterable[str]) -> list[str]:
             commit(phase.decision, phase.old_decision(inputs))
             retired.append(name)
     for view in (paths.report, paths.analysis, paths.best, paths.final, paths.model):
-        discard(view)
+        withdraw(view)
     return retired
 
 
@@ -214,13 +180,21 @@ def publish_model(
     run = next(run for run in reversed(trial.runs) if run.stage in training)
     artifact = ledger.artifact(run)
     before = _readable(paths.final)
-    is_there = before is not None and {"stage": run.stage, "key": run.key} in before["runs"]
-    if artifact is None or (is_there and paths.model.is_dir()):
+    is_of_run = before is not None and {"stage": run.stage, "key": run.key} in before["runs"]
+    if artifact is None or (is_of_run and _digests(paths.model) == _digests(artifact.files)):
         return
     artifact.verify()
-    discard(paths.model)
+    withdraw(paths.model)
     with replacing(paths.model) as draft:
         shutil.copytree(artifact.files, draft)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def record_invocation(
@@ -246,7 +220,7 @@ def record_invocation(
         "software": software(),
         "git": git_state(Path.cwd()),
         "code": code,
-        "data": dict(data),
+        "data": masked_content(dict(data)),
         "executed": list(executed),
     }
     write_document(path, {"invocations": [*known.get("invocations", []), invocation]})

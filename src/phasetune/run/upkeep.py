@@ -6,6 +6,7 @@ full, more goes, before a wave and after each run, as `budget` says; where that 
 further wave starts.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,10 +18,11 @@ from phasetune.run.budget import counted, is_scarce, needed_bytes, protected_pat
 from phasetune.run.events import Listener, Noticed
 from phasetune.run.request import RunRequest
 from phasetune.store.artifacts import CHECKPOINTS, MANIFEST, ArtifactStore
+from phasetune.store.costs import mean_size, runs_to_execute
 from phasetune.store.documents import write_document
 from phasetune.store.durable import remove
+from phasetune.store.failures import FailureStore
 from phasetune.store.inventory import CheckpointKind, CheckpointRow, study_checkpoints
-from phasetune.store.lock import InUse
 from phasetune.store.paths import ResultsPaths
 from phasetune.store.references import Reference, all_references, phase_references
 from phasetune.store.resume import DoneRuns, resume_checkpoints, verifies
@@ -41,7 +43,6 @@ class Upkeep:
         study: Study,
         paths: ResultsPaths,
         *,
-        lock: InUse,
         listener: Listener,
         in_flight: int,
         space: Callable[[Path], DiskSpace] = disk_free,
@@ -49,7 +50,6 @@ class Upkeep:
         self._study = study
         self._paths = paths
         self._study_paths = paths.study(study.name)
-        self._lock = lock
         self._listener = listener
         self._in_flight = in_flight
         self._space = space
@@ -65,16 +65,19 @@ class Upkeep:
     ) -> None:
         """Keep this plan where a run of it is executed; `may_win` names those of its trials that
         a winner may still be, which are as safe as one.
+
+        Raises:
+            StoreError: what its missing runs are known to leave is more than the disk has room for.
         """
         self._plan, self._may_win = (path, record), may_win
+        self._refuse_more_than_fits(record)
 
     def before_wave(self, wave: Sequence[RunRequest]) -> None:
         """Keep the plan, and make room.
 
         Raises:
-            StoreError: there is too little room on the disk; or somebody deletes at this moment.
+            StoreError: there is too little room on the disk.
         """
-        self._lock.hold()
         if self._plan is not None:
             write_document(*self._plan)
         self._make_room()
@@ -172,22 +175,60 @@ class Upkeep:
             with suppress(OSError):
                 remove(path)
 
+    def _refuse_more_than_fits(self, plan: Mapping[str, Any]) -> None:
+        """Not where removing checkpoints would help: that is done when it comes to it."""
+        failures = FailureStore(self._paths.store)
+        missing = runs_to_execute(plan, self._store, failures)
+        if not missing:
+            return
+        space, need = self._space(self._paths.root), self._least_bytes(missing)
+        if space.free >= need or space.free + self._spare_bytes() >= need:
+            return
+        wanted = (
+            f"the {len(missing)} runs to execute in phase {plan['phase']} leave about "
+            f"{size_text(need)}, by the mean of what is stored; none of them was started"
+        )
+        raise StoreError([f"{self._usage(space)}, but {wanted}", *self._ways_out()])
+
+    def _least_bytes(self, missing: Mapping[tuple[str, str], str]) -> int:
+        """What runs are known to leave that nothing removes again, and hold while in flight."""
+        counts = Counter((stage, function) for (stage, _), function in missing.items())
+        sizes = [(count, mean_size(self._store, *of)) for of, count in counts.items()]
+        left = sum(count * size.artifact for count, size in sizes if size is not None)
+        held = [found.size_bytes for found in resume_checkpoints(self._study_paths)]
+        return round(left) + max(held, default=0) * min(len(missing), self._in_flight)
+
+    def _spare_bytes(self) -> int:
+        """What checkpoints hold that nothing needs; nothing is removed while that is not known."""
+        try:
+            rows = counted(self._rows())
+        except StoreError:
+            return 0
+        protected = protected_paths(rows, study=self._study.name)
+        return sum(row.size_bytes for row in to_remove(rows, max_bytes=0, protected=protected))
+
     def _refuse_without_room(self, num_runs: int) -> None:
         space, in_flight = self._space(self._paths.root), min(num_runs, self._in_flight)
         need = needed_bytes(self._sizes(), in_flight=in_flight)
         if space.free >= need:
             return
-        root = self._paths.root
-        usage = (
-            f"the disk that holds {root} has {size_text(space.free)} of {size_text(space.total)} "
-            f"free, but the next wave of runs needs about {size_text(need)}; checkpoints that "
-            "nothing needs were removed"
+        wanted = (
+            f"the next wave of runs needs about {size_text(need)}; checkpoints that nothing needs "
+            "were removed"
         )
+        raise StoreError([f"{self._usage(space)}, but {wanted}", *self._ways_out()])
+
+    def _usage(self, space: DiskSpace) -> str:
+        free, total = size_text(space.free), size_text(space.total)
+        return f"the disk that holds {self._paths.root} has {free} of {total} free"
+
+    def _ways_out(self) -> tuple[str, str]:
+        root = self._paths.root
         way_out = (
             f"see what is kept and why with `phasetune checkpoints {root}`, remove what no study "
             f"refers to with `phasetune gc {root}`, then run again"
         )
-        raise StoreError([usage, f"the largest artifacts: {self._largest()}", way_out])
+        return f"the largest artifacts: {self._largest()}", way_out
 
     def _sizes(self) -> list[int]:
         """What each artifact and each resume checkpoint of the study takes."""

@@ -4,8 +4,8 @@ import importlib
 import re
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any, cast
@@ -21,7 +21,7 @@ from phasetune.stage.contract import (
     Stage,
     StageFunction,
 )
-from phasetune.stage.sources import covered_files, files_digest, find_module, imported_packages
+from phasetune.stage.sources import covered_files, find_module, read_sources, top_module
 from phasetune.stage.unchanged import SourcesState, sources_state
 
 
@@ -29,7 +29,8 @@ from phasetune.stage.unchanged import SourcesState, sources_state
 class ResolvedWorkload:
     """A workload that was found and follows the contract.
 
-    `code` is its sources' fingerprint, `imports` the top-level packages that these import anywhere.
+    `code` is its sources' fingerprint, `sources` the digest of each of them by name, `imports` the
+    top-level packages that they import anywhere.
     """
 
     path: str
@@ -38,6 +39,7 @@ class ResolvedWorkload:
     code: str
     check: CheckParameters | None
     advise: Advise | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
     imports: frozenset[str] = frozenset()
 
     def stage(self, name: str) -> Stage:
@@ -111,17 +113,17 @@ def resolve_workload(
 def _resolved(named: Sequence[str], folders: Sequence[str]) -> _Remembered:
     importlib.invalidate_caches()
     path = named[0]
-    tops = {_top(name) for name in covered_files(named, folders)}
+    tops = {top_module(name) for name in covered_files(named, folders)}
     if _any_from_elsewhere({path, *tops}, folders):
         _forget(tops)
     functions = [m for m in _function_modules(_import(path)) if find_module(m, folders)]
     files = covered_files((*named, *functions), folders)
     state = sources_state(files.values(), import_path=sys.path)
-    code = files_digest(files)
-    if _fingerprints.get(path, code) != code:
-        _forget({_top(name) for name in files})
+    read = read_sources(files)
+    if _fingerprints.get(path, read.code) != read.code:
+        _forget({top_module(name) for name in files})
     module = _import(path)
-    _fingerprints[path] = code
+    _fingerprints[path] = read.code
     problems = [*_contract_problems(path, module), *_lost_functions(path, module, folders)]
     if problems:
         raise StudyError(problems)
@@ -129,8 +131,9 @@ def _resolved(named: Sequence[str], folders: Sequence[str]) -> _Remembered:
         path=path,
         stages=tuple(module.STAGES),
         data_type=module.Data,
-        code=code,
-        imports=imported_packages(files.values()),
+        code=read.code,
+        sources=read.digests,
+        imports=read.imports,
         check=cast(CheckParameters | None, getattr(module, "check", None)),
         advise=cast(Advise | None, getattr(module, "advise", None)),
     )
@@ -193,11 +196,6 @@ def _lost_functions(path: str, workload: ModuleType, folders: Sequence[str]) -> 
     for module in dict.fromkeys(_function_modules(workload)):
         if find_module(module, folders) is None:
             yield f"workload {path!r}: there is no module {module!r} for its stages' functions"
-
-
-def _top(file: str) -> str:
-    """The top-level module of a covered file, `package/part.py` or `package.module.py`."""
-    return file.partition("/")[0].removesuffix(".py").partition(".")[0]
 
 
 def _any_from_elsewhere(modules: Iterable[str], folders: Sequence[str]) -> bool:
@@ -272,10 +270,10 @@ def _field_problems(stage: Stage) -> Iterable[str]:
         yield f"stage {name!r} needs a pydantic BaseModel as params"
     if not (isinstance(function, str) and _FUNCTION.fullmatch(function)):
         yield f"stage {name!r}: function must be of the form 'module:function', but is {function!r}"
-    for field, names in (("reads", reads), ("exports", stage.exports)):
+    for what, names in (("reads", reads), ("exports", stage.exports)):
         if not (isinstance(names, tuple | list) and all(isinstance(n, str) for n in names)):
-            yield f"stage {name!r}: {field} must be a tuple of names, but is {names!r}"
-        elif field == "exports" and not all(map(_is_inside, names)):
+            yield f"stage {name!r}: {what} must be a tuple of names, but is {names!r}"
+        elif what == "exports" and not all(map(_is_inside, names)):
             yield f"stage {name!r}: exports must be files in the stage's folder, but are {names!r}"
 
 

@@ -73,6 +73,29 @@ def _from_spec(spec: ModuleSpec) -> FoundModule:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadSources:
+    """What source files say: a digest of them all, one of each by name, and what they import."""
+
+    code: str
+    digests: Mapping[str, str]
+    imports: frozenset[str]
+
+
+def read_sources(files: Mapping[str, Path]) -> ReadSources:
+    """All that is to be known of source files, by their names as `covered_files` gives them."""
+    return ReadSources(
+        code=files_digest(files),
+        digests={name: files_digest({name: path}) for name, path in files.items()},
+        imports=imported_packages(files.values()),
+    )
+
+
+def top_module(file: str) -> str:
+    """The top-level module of a covered file, `package/part.py` or `package.module.py`."""
+    return file.partition("/")[0].removesuffix(".py").partition(".")[0]
+
+
 def code_fingerprint(workload: str, sources: Iterable[str], folders: Sequence[str]) -> str:
     """Digest of the sources' names and contents.
 
