@@ -222,6 +222,16 @@ def test_what_is_stored_is_as_large_as_it_is_packed(read: Read, path: Path) -> N
 
 
 @both_ways
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_array_that_is_there_twice_is_refused(read: Read, path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for value in (b"\0", b"\1"):
+            archive.writestr("X.npy", npy(header(), 8 * value))
+    with pytest.raises(StageError, match="holds several arrays 'X'; the file is forged"):
+        read(path, "X")
+
+
+@both_ways
 @pytest.mark.parametrize(("field", "value", "problem"), [(6, 1, "encrypted"), (8, 99, "compress")])
 def test_what_can_t_be_unpacked_is_refused(
     read: Read, field: int, value: int, problem: str, path: Path

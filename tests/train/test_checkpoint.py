@@ -181,10 +181,13 @@ def huge(content: bytes) -> bytes:
     return content.replace(b"K\x04Nt", number + b"Nt").replace(b"K\x04tq", number + b"tq")
 
 
-def archive(change: Callable[[bytes], bytes]) -> bytes:
+ZEROS = b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\0\0\0\0\2\x85R."  # eight gibibytes of them
+
+
+def archive(change: Callable[[bytes], bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
     """A saved state whose pickle was changed, checksums and all."""
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(GOOD)) as old, zipfile.ZipFile(out, "w") as new:
+    with zipfile.ZipFile(io.BytesIO(GOOD)) as old, zipfile.ZipFile(out, "w", compression) as new:
         for name in old.namelist():
             content = old.read(name)
             new.writestr(name, change(content) if name.endswith("data.pkl") else content)
@@ -203,6 +206,8 @@ def archive(change: Callable[[bytes], bytes]) -> bytes:
         (GOOD[: len(GOOD) // 2], "can't be loaded"),
         (archive(huge), "can't be loaded: record size"),
         (archive(lambda _: b"\x80\x02."), "can't be loaded: "),
+        (archive(bytes, zipfile.ZIP_DEFLATED), "declares more than it holds"),
+        (archive(lambda _: ZEROS), "holds more than tensors and plain values"),
         (saved_bytes([1, 2]), "must hold a mapping, but holds a list"),
         (saved_bytes({"model": nn.Linear(1, 1)}), "holds more than tensors and plain values"),
     ],
@@ -216,6 +221,8 @@ def archive(change: Callable[[bytes], bytes]) -> bytes:
         "half",
         "huge",
         "no value",
+        "packed",
+        "zeros of any number",
         "a list",
         "a model",
     ],

@@ -97,6 +97,8 @@ def _checked_header(path: Path, archive: zipfile.ZipFile, name: str) -> ArrayHea
     member = f"{name}.npy"
     if member not in archive.namelist():
         raise StageError(f"{path} must hold an array {name!r}, but holds {_held(archive)}")
+    if archive.namelist().count(member) > 1:
+        raise StageError(f"{path} holds several arrays {name!r}; the file is forged or damaged")
     info = archive.getinfo(member)
     try:
         _refuse_foreign(info, path)

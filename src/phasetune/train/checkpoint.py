@@ -10,6 +10,7 @@ import math
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 
 from phasetune.errors import StoreError
-from phasetune.store.documents import document_text, read_document, write_document
+from phasetune.store.documents import document_text, plain_file_size, read_document, write_document
 from phasetune.store.durable import discard, replacing
 from phasetune.store.kept import META, STATE, KeptCheckpoint, kept_checkpoints
 from phasetune.store.provenance import git_state, software
@@ -28,6 +29,7 @@ from phasetune.store.provenance import git_state, software
 SCHEMA = 1
 _LARGEST_WRITTEN_OUT = 1e9  # a file's name has 255 characters, a number up to 309 digits
 _ARCHIVE = b"PK\x03\x04"
+_GROWING = re.compile(rb"c(?:builtins|__builtin__)\nbytearray\n")  # makes zeros of any number
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -136,7 +138,7 @@ def load_checkpoint(folder: Path, *, map_location: Any = "cpu") -> LoadedCheckpo
     meta = read_document(folder / META)
     if meta is None or meta.get("schema") != SCHEMA:
         schema = None if meta is None else meta.get("schema")
-        raise StoreError(f"{folder / META} must be of schema {SCHEMA}, but is of {schema}")
+        raise StoreError(f"{folder / META} must be of schema {SCHEMA}, but is of {schema!s:.20}")
     path = folder / STATE
     _refuse_other(path, digest=meta.get("sha256"))
     return LoadedCheckpoint(state=_loaded(path, map_location), meta=meta)
@@ -144,6 +146,7 @@ def load_checkpoint(folder: Path, *, map_location: Any = "cpu") -> LoadedCheckpo
 
 def _refuse_other(path: Path, *, digest: object) -> None:
     try:
+        plain_file_size(path)
         found = _sha256(path)
         with path.open("rb") as file:
             begin = file.read(len(_ARCHIVE))
@@ -156,6 +159,7 @@ def _refuse_other(path: Path, *, digest: object) -> None:
 
 
 def _loaded(path: Path, map_location: Any) -> dict[str, Any]:
+    _refuse_expanding(path)
     try:
         state = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:  # torch's own text advises to run what is in there
@@ -165,6 +169,25 @@ def _loaded(path: Path, map_location: Any) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise StoreError(f"{path} must hold a mapping, but holds a {type(state).__name__}")
     return state
+
+
+def _refuse_expanding(path: Path) -> None:
+    """Refuse what takes more memory than its file has bytes; torch itself never writes such."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+            held = sum(member.file_size for member in members)
+            if is_packed or held > path.stat().st_size:
+                raise StoreError(f"{path} declares more than it holds; it is forged or damaged")
+            pickles = [member for member in members if member.filename.endswith(".pkl")]
+            is_growing = any(_GROWING.search(archive.read(member)) for member in pickles)
+    except StoreError:
+        raise
+    except Exception as error:  # whatever a forged directory makes of it
+        raise StoreError(f"{path} can't be loaded: {_first_line(error)}") from error
+    if is_growing:
+        raise StoreError(f"{path} holds more than tensors and plain values; not loaded")
 
 
 def checkpoints_in(folder: Path) -> list[KeptCheckpoint]:

@@ -1,6 +1,7 @@
 """Models on disk: what comes back is what was saved, and damage is a sentence that names a file."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -131,6 +132,12 @@ def test_weights_that_were_cut_are_refused(model: Path, keep: int) -> None:
 def test_a_header_that_promises_more_than_there_is_is_refused(model: Path) -> None:
     path = model / "model.safetensors"
     path.write_bytes(b"\xff" * 7 + b"\x7f" + path.read_bytes()[8:])
+    assert refusal(model) == f"{path} {NO_WEIGHTS}"
+
+
+def test_a_file_larger_than_its_weights_is_not_read(model: Path) -> None:
+    path = model / "model.safetensors"
+    os.truncate(path, 1 << 40)
     assert refusal(model) == f"{path} {NO_WEIGHTS}"
 
 

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from phasetune.errors import StoreError
+from phasetune.store.documents import plain_file_size, read_json
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor, dtype, nn
 
     from phasetune.workloads.windows.model import Classifier, Encoder
 
 SCHEMA = 1
 ENCODER_FILES = ("encoder.safetensors", "encoder.json")
 _WEIGHTS, _SHAPE = ".safetensors", ".json"
+_MOST_HEADER_BYTES = 1024  # for each array, with its name
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Module = TypeVar("Module", bound="nn.Module")
@@ -85,14 +87,14 @@ def _file(stem: Path, suffix: str) -> Path:
 def _read_shape(stem: Path, kind: type[Shape]) -> Shape:
     path = _file(stem, _SHAPE)
     try:
-        content = dict(json.loads(path.read_bytes()))
+        content = dict(read_json(path))
         schema = content.pop("schema")
         if schema != SCHEMA:
-            raise StoreError(f"{path} has schema {schema}, but {SCHEMA} is what can be read")
+            raise StoreError(f"{path} has schema {schema!s:.20}, but {SCHEMA} is what can be read")
         return kind.model_validate(content)
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise StoreError(f"{path} does not describe a model; it is damaged or another's") from error
 
 
@@ -101,10 +103,10 @@ def _filled(stem: Path, build: Callable[[], Module]) -> Module:
     import torch
 
     with torch.device("meta"):
-        expected = _sizes(build().state_dict())
+        expected = build().state_dict()
     path = _file(stem, _WEIGHTS)
-    weights = _read_weights(path)
-    if weights is None or _sizes(weights) != expected:
+    weights = _read_weights(path) if _may_hold(path, expected) else None
+    if weights is None or _kinds(weights) != _kinds(expected):
         raise StoreError(
             f"{path} does not hold the weights that {_file(stem, _SHAPE).name} describes; it is "
             "damaged or another's"
@@ -114,19 +116,25 @@ def _filled(stem: Path, build: Callable[[], Module]) -> Module:
     return module
 
 
+def _may_hold(path: Path, expected: Mapping[str, "Tensor"]) -> bool:
+    """Whether a file has as many bytes as its weights need; so no header can ask for more."""
+    try:
+        size = plain_file_size(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
+    content = sum(value.nbytes for value in expected.values())
+    return content < size < content + _MOST_HEADER_BYTES * (1 + len(expected))
+
+
 def _read_weights(path: Path) -> dict[str, "Tensor"] | None:
     """The weights in a file; None where it holds none."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        path.open("rb").close()  # whose message says why; that of safetensors repeats the path
         return load_file(path)
-    except OSError as error:
-        raise StoreError(f"{path} can't be read: {error.strerror or error}") from error
-    except SafetensorError:
+    except Exception:  # whatever unpacking raises on forged bytes
         return None
 
 
-def _sizes(weights: Mapping[str, "Tensor"]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in weights.items()}
+def _kinds(weights: Mapping[str, "Tensor"]) -> dict[str, tuple[tuple[int, ...], "dtype"]]:
+    return {name: (tuple(value.shape), value.dtype) for name, value in weights.items()}
