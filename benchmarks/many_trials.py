@@ -30,7 +30,8 @@ from measuring import (
     verdict,
 )
 from phasetune import Study, StudyOutcome, run_study, trials
-from phasetune.run.ray.session import Terminal, cluster, environment
+from phasetune.run.ray.session import cluster, environment
+from phasetune.run.ray.terminal import Terminal
 
 TUNE_TRIALS = 200
 GOAL = 100.0

@@ -22,7 +22,8 @@ from measuring import (
     timed,
 )
 from phasetune import Study, run_study
-from phasetune.run.ray.session import Terminal, cluster, environment
+from phasetune.run.ray.session import cluster, environment
+from phasetune.run.ray.terminal import Terminal
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 50
 PAIRS = 5

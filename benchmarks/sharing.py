@@ -27,7 +27,8 @@ from measuring import (
     verdict,
 )
 from phasetune import Study, StudyOutcome, run_study
-from phasetune.run.ray.session import Terminal, cluster
+from phasetune.run.ray.session import cluster
+from phasetune.run.ray.terminal import Terminal
 
 GOAL = 3.0
 SIGMAS = [0.10, 0.12, 0.15, 0.20]
