@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BENCHMARKS = lstm_step fit_epoch profile_epoch allocator many_trials sharing storage runs_through_ray
 
-.PHONY: run test bench clean
+.PHONY: run test torture bench clean
 
 run: $(VENV)/installed ## the quickstart study, in under three minutes
 	$(BIN)/phasetune run configs/quickstart.yaml
@@ -14,8 +14,12 @@ test: $(VENV)/installed-dev ## lint, types, import contract, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not ray"
-	$(BIN)/python -m pytest -m ray
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not ray and not torture"
+	$(BIN)/python -m pytest -m "ray and not torture"
+
+torture: $(VENV)/installed-dev ## kills, crashes, full disks, damaged files, bad input
+	$(BIN)/python -m pytest -n auto --dist load -m "torture and not ray"
+	$(BIN)/python -m pytest -m "torture and ray"
 
 bench: $(VENV)/installed-dev ## measurements, side by side; about fifteen minutes
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done

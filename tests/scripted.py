@@ -1,7 +1,8 @@
 """A workload that follows a script: what may happen to a run, on purpose.
 
 Each stage's metric `chain` is a hash chain over its steps, its seed and its parent's chain, so a
-step that was lost or done twice shows in the result.
+step that was lost or done twice shows in the result. Where the environment names a file in
+`SCRIPTED_LOG`, each step leaves a line in it, `<key of the run> <step>`.
 """
 
 import hashlib
@@ -17,11 +18,17 @@ from pydantic import BaseModel, ConfigDict
 
 from phasetune import Stage, StageContext
 
+LOG = "SCRIPTED_LOG"
+
 Fault = Literal["none", "raise", "nan", "text", "missing", "exit", "kill", "hang", "inexact"]
 
 
 class Script(BaseModel):
-    """What a stage does: `fault` happens at `fault_step`, once only where `marker` names a file."""
+    """What a stage does: `fault` happens at `fault_step`, once only where `marker` names a file.
+
+    Each checkpoint and the artifact have `written_mb` of ballast; at `fault_step` `allocated_mb` of
+    memory are taken and held.
+    """
 
     model_config = ConfigDict(extra="forbid")
     value: float = 0.5
@@ -32,6 +39,8 @@ class Script(BaseModel):
     fault_step: int = 1
     marker: str = ""
     noise: float = 0.0
+    written_mb: float = 0.0
+    allocated_mb: int = 0
 
 
 class Data(BaseModel):
@@ -72,21 +81,39 @@ def test(ctx: StageContext, params: Script) -> dict[str, Any]:
 
 def follow(ctx: StageContext, params: Script) -> dict[str, Any]:
     chain, first = _start(ctx)
+    held: list[bytearray] = []
     with tempfile.TemporaryDirectory() as scratch:
         for step in range(first, params.steps + 1):
             if ctx.should_stop():
                 return {}
             time.sleep(params.seconds)
             _misbehave(params, step)
+            if step == params.fault_step:
+                held.append(bytearray(os.urandom(1 << 20) * params.allocated_mb))
             if params.fault == "inexact" and step == params.fault_step:
                 ctx.note("the moon was full", is_exact=False)
             chain = hashlib.sha256(f"{chain}:{step}:{params.value}".encode()).hexdigest()
             state = Path(scratch) / "state.json"
             state.write_text(json.dumps({"chain": chain, "step": step}))
+            _write_ballast(Path(scratch), params)
             number = int(chain[:12], 16)
+            _tell(ctx, step)
             ctx.report({"chain": float(number)}, step=step, checkpoint=Path(scratch))
     (ctx.output / "chain.txt").write_text(chain)
+    _write_ballast(ctx.output, params)
     return _metrics(ctx, params, chain)
+
+
+def _write_ballast(folder: Path, params: Script) -> None:
+    if params.written_mb:
+        (folder / "ballast.bin").write_bytes(bytes(int(params.written_mb * (1 << 20))))
+
+
+def _tell(ctx: StageContext, step: int) -> None:
+    if LOG in os.environ:
+        key = ctx.output.parent.name.removeprefix(".draft-").partition("-")[0]
+        with Path(os.environ[LOG]).open("a") as file:
+            file.write(f"{key} {step}\n")
 
 
 def _start(ctx: StageContext) -> tuple[str, int]:

@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from phasetune.store.masking import masked_arguments
+
 NUMERIC_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 OTHER_LIBRARIES = ("phasetune", "ray", "pandas", "pyarrow", "pydantic")
 
@@ -73,5 +75,5 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def command_line() -> list[str]:
-    """How this process was started."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+    """How this process was started, secrets masked."""
+    return [Path(sys.argv[0]).name, *masked_arguments(sys.argv[1:])]
