@@ -4,6 +4,7 @@ import difflib
 import re
 import typing
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -38,10 +39,15 @@ def describe(path: KeyPath, message: str, document: Document) -> str:
 def suggestion(unknown: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or what is known where nothing is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(unknown, names, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    near = _nearest(unknown, tuple(names))
+    if near is not None:
+        return f"; did you mean {near!r}?"
     return f"; known: {listed(names)}" if names else ""
+
+
+@lru_cache(maxsize=256)  # a name that is wrong in one point is wrong in thousands
+def _nearest(unknown: str, names: tuple[str, ...]) -> str | None:
+    return next(iter(difflib.get_close_matches(unknown, names, n=1)), None)
 
 
 def validation_messages(
