@@ -86,9 +86,11 @@ def inject(fault: Fault) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(paths[0]))
         if is_due and fault.kind == "before":
             os._exit(CRASHED)
-        real(*paths)
-        if is_due:
-            os._exit(CRASHED)
+        try:
+            real(*paths)  # may raise, where there is nothing to remove
+        finally:
+            if is_due:
+                os._exit(CRASHED)
 
     setattr(durable, fault.function, faulty)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from phasetune.run.request import RunRequest
 from phasetune.store.artifacts import ArtifactStore
-from phasetune.store.durable import write_text
+from phasetune.store.durable import commit, write_text
 from phasetune.store.failures import Failure, FailureStore
 from phasetune.store.paths import run_folder
 
@@ -115,7 +115,7 @@ class Tries:
         """The cause of each death, in order."""
         newest, stall = self._newest, self._request.stall_file
         if newest and _text(stall):
-            stall.replace(self._path(newest, Cause.STALLED))
+            commit(stall, self._path(newest, Cause.STALLED))
         return [self._cause(number) for number in range(1, newest + 1)]
 
     def told(self, cause: Cause) -> str:
