@@ -1,8 +1,10 @@
 """Each kind of file below a results root is torn, emptied, lost or flipped, one by one."""
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,6 +51,25 @@ def replace_by_a_folder(path: Path) -> None:
     path.mkdir()
 
 
+def say_nothing(path: Path) -> None:
+    path.write_text("{}")
+
+
+def say_something_else(path: Path) -> None:
+    """Of a document each value is another kind of thing; what is none is left alone."""
+    with suppress(ValueError):
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict):
+            path.write_text(json.dumps(dict.fromkeys(content, 5)))
+
+
+def say_more(path: Path) -> None:
+    with suppress(ValueError):
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict):
+            path.write_text(json.dumps({**content, "more": [1]}))
+
+
 DAMAGES = (
     tear,
     cut_the_last_byte,
@@ -56,6 +77,9 @@ DAMAGES = (
     flip_a_bit,
     fill_with_garbage,
     replace_by_a_folder,
+    say_nothing,
+    say_something_else,
+    say_more,
     Path.unlink,
 )
 

@@ -46,15 +46,16 @@ def kill_workers(
 
 
 def test_workers_killed_at_random_instants(tmp_path: Path, expected: bytes) -> None:
-    hit, study = 0, 0
+    hit, study, told = 0, 0, 0
     while hit < KILLS:
         victim = Victim(folder=tmp_path / str(study), arguments=RAY, study=FORGIVING)
         process = victim.start()
         hit += len(list(kill_workers(victim, process, random.Random(study))))  # noqa: S311
         assert process.returncode == 0, victim.output()
         assert victim.report.read_bytes() == expected
-        assert "tried again" in victim.output()
+        told += victim.output().count("it is tried again")
         study += 1
+    assert told > KILLS / 2  # others hit a worker that had nothing to do
 
 
 @pytest.mark.parametrize("name", ["gcs_server", "raylet/raylet"])

@@ -1,5 +1,7 @@
 """Signals to a whole command: once, twice, and while it writes what a study leaves."""
 
+import os
+import pty
 import signal
 import time
 from collections.abc import Sequence
@@ -91,3 +93,28 @@ def test_while_it_writes_what_it_leaves(
     victim.end(process, signum)
     assert process.returncode in (0, 130, -signal.SIGKILL)
     goes_on(victim, expected)
+
+
+def test_a_terminal_that_is_closed_ends_it_in_order(tmp_path: Path, expected: bytes) -> None:
+    """The kernel sends SIGHUP, and what is printed from then on can't be."""
+    victim = Victim(folder=tmp_path)
+    master, slave = pty.openpty()
+    process = victim.start(terminal=slave)
+    os.close(slave)
+    wait_until(lambda: len(victim.steps()) > 60, process)
+    os.close(master)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 143
+    goes_on(victim, expected)
+
+
+def test_nobody_reads_what_it_prints(tmp_path: Path, expected: bytes) -> None:
+    """As behind `| head -1`."""
+    victim = Victim(folder=tmp_path)
+    reader, writer = os.pipe()
+    process = victim.start(terminal=writer)
+    os.close(writer)
+    os.read(reader, 1)
+    os.close(reader)
+    process.wait(60)
+    assert victim.report.read_bytes() == expected

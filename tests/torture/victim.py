@@ -63,8 +63,8 @@ class Victim:
     def report(self) -> Path:
         return self.results / str(self.study["name"]) / "report.json"
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
-        """The command, in a session of its own."""
+    def start(self, *more: str, terminal: int | None = None) -> subprocess.Popen[str]:
+        """The command, in a session of its own; it prints to a file, or to a descriptor."""
         mark = uuid.uuid4().hex
         self.marks[mark] = time.monotonic()
         output = (self.folder / "output.txt").open("a")
@@ -73,7 +73,7 @@ class Victim:
                 [sys.executable, "-m", "phasetune", "run", "study.yaml", *self.arguments, *more],
                 cwd=self.folder,
                 env={**os.environ, MARK: mark * _COPIES, LOG: str(self.folder / "steps.log")},
-                stdout=output,
+                stdout=output if terminal is None else terminal,
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,

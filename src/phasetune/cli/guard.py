@@ -5,7 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -19,21 +19,28 @@ WRONG_INPUT = 2
 @contextmanager
 def guarded(*, debug: bool) -> Iterator[None]:
     """Within the block, errors that a user can mend become sentences and exit codes."""
-    from phasetune.run.interrupt import Interrupted
+    from phasetune.run.interrupt import Interrupted, ended_by_signals
 
     try:
-        yield
+        with ended_by_signals():
+            yield
     except PhasetuneError as error:
         if debug:
-            typer.echo(masked("".join(traceback.format_exception(error))), err=True, nl=False)
+            _tell(masked("".join(traceback.format_exception(error))).rstrip("\n"))
         for problem in error.problems:
-            typer.echo(f"error: {masked(problem)}", err=True)
+            _tell(f"error: {masked(problem)}")
         raise typer.Exit(WRONG_INPUT) from error
     except (Interrupted, KeyboardInterrupt) as error:
         by = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
-        typer.echo(f"interrupted ({by}); nothing was decided since. Go on with:", err=True)
-        typer.echo(f"  {same_command()}", err=True)
+        _tell(f"interrupted ({by}); nothing was decided since. Go on with:")
+        _tell(f"  {same_command()}")
         raise typer.Exit(by.exit_code) from error
+
+
+def _tell(line: str) -> None:
+    """A terminal that was closed changes nothing about how the command ends."""
+    with suppress(OSError):
+        typer.echo(line, err=True)
 
 
 def same_command(*more: str) -> str:

@@ -1,5 +1,7 @@
 """One plain line per event that matters to a person."""
 
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +24,17 @@ from phasetune.store.paths import ResultsPaths
 from phasetune.study.schema import Study
 
 
+class _Console(Console):
+    """One whose reader may leave, as behind `| head`: the study goes on."""
+
+    def on_broken_pipe(self) -> None:
+        _print_to_nobody()
+
+
+def _print_to_nobody() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Progress:
     """Prints events; says once whether the study is new or goes on.
 
@@ -32,7 +45,7 @@ class Progress:
         self._study = study
         self._paths = ResultsPaths(results).study(study.name)
         self._had_started = self._paths.study.exists()
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = _Console(highlight=False, soft_wrap=True)
         self._has_opened = False
         self._phase_name = ""
         self._missing = 0
@@ -93,7 +106,10 @@ class Progress:
         return f"  {duration_text(event.seconds)}{_one_metric(event.metrics, self._study)}"
 
     def _line(self, text: str) -> None:
-        self._console.print(masked(text), markup=False)
+        try:
+            self._console.print(masked(text), markup=False)
+        except OSError:
+            _print_to_nobody()
 
 
 def _shared(stage: StageSharing) -> str:

@@ -143,5 +143,6 @@ def _exported(study: StudyPaths, name: str) -> list[str]:
         document = read_document(trial_results(study, name)) or {}
     except StoreError:
         return []
-    found = [str(file) for file in document.get("exports", ())]
+    exports = document.get("exports")
+    found = [str(file) for file in exports] if isinstance(exports, list) else []
     return [file for file in found if file.startswith(f"{name}_") and ".." not in file]

@@ -170,13 +170,12 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 def _kept_inputs(paths: StudyPaths) -> StudyInputs | None:
     try:
-        content = read_document(paths.inputs)
-        parts = [] if content is None else [content[name] for name in StudyInputs.__annotations__]
-    except (StoreError, KeyError):
+        content = read_document(paths.inputs) or {}
+    except StoreError:
         return None
-    if content is None or not all(isinstance(part, dict) for part in parts):
-        return None
-    return StudyInputs(**content)
+    parts: dict[str, Any] = {name: content.get(name) for name in StudyInputs.__annotations__}
+    is_whole = all(isinstance(part, dict) for part in parts.values())
+    return StudyInputs(**parts) if is_whole else None
 
 
 def _input_changes(

@@ -5,12 +5,13 @@ interrupted, was extended or is finished: plan all of it and execute what is not
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from phasetune.errors import StudyError
+from phasetune.errors import StoreError, StudyError
 from phasetune.plan.data import DataState, data_state
 from phasetune.plan.planner import Planner
 from phasetune.plan.share import distinct_runs, sharing
@@ -25,6 +26,7 @@ from phasetune.run.records import (
     final_record,
     fitting_decision,
     follows,
+    is_model_published,
     keep_decision,
     plan_record,
     publish_model,
@@ -151,10 +153,15 @@ class Driver:
         try:
             with self._executor:
                 self._executor.tell_changes()
-                return work(planner)
+                done = work(planner)
+        except BaseException:
+            with suppress(StoreError):  # what ended the study is what is to be told
+                self._record(started, state)
+            raise
         finally:
-            self._record(started, state)
             memory.keep()
+        self._record(started, state)
+        return done
 
     def _record(self, started: datetime, state: DataState) -> None:
         account = self._result.account
@@ -277,13 +284,15 @@ class Driver:
         trial = planner.final(carried)
         if trial is None:
             return
-        for run in self._executor.prepare([trial]):
-            self._ledger.is_intact(run)  # a damaged one is computed again: its files are handed out
+        training = [stage.name for stage in self._loaded.workload.training_stages]
+        runs = self._executor.prepare([trial])
+        if not is_model_published(trial, self._ledger, self._study_paths, training=training):
+            for run in runs:  # a damaged one is computed again: its files are handed out
+                self._ledger.is_intact(run)
         index = len(self._study.phases)
         plan = PhasePlan(index=index, name=FINAL, carried=carried, trials=(trial,), baseline=None)
         self._execute(plan, self._study_paths.phase(FINAL).plan)
         self._stop.raise_if_asked()
-        training = [stage.name for stage in self._loaded.workload.training_stages]
         record = final_record(trial, self._ledger, training=training)
         if record["state"] == RunState.DONE:
             publish_model(trial, self._ledger, self._study_paths, training=training)

@@ -1,7 +1,7 @@
 """Executes what the store lacks of some trials, wave by wave, and accounts for all of it."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +27,7 @@ from phasetune.run.wave import wave_requests
 from phasetune.store.driver_lock import DriverLock
 from phasetune.store.failures import Failure
 from phasetune.store.paths import ResultsPaths
+from phasetune.store.workers import wait_for_workers
 from phasetune.study.load import LoadedStudy
 
 
@@ -149,12 +150,26 @@ class Executor:
             )
         )
         try:
-            with self._stop.followed_by(requests[0].stop_file.touch):
+            with (
+                self._stop.followed_by(requests[0].stop_file.touch),
+                self._stop.followed_by(self._tell_stopping),
+            ):
                 self._backend.execute(requests, listener=self._listener, stop=self._stop)
         finally:
             self._note_executed(requests)
         self._stop.raise_if_asked()
         self._refuse_lost(requests)
+
+    def _tell_stopping(self) -> None:
+        """Called by a signal, perhaps in the middle of a line that is being printed."""
+        seconds = self._stop.grace_seconds
+        with suppress(RuntimeError):
+            self._listener.notify(
+                Noticed(
+                    message=f"stopping: waits up to {seconds:g} s for checkpoints; the same signal "
+                    "again leaves at once"
+                )
+            )
 
     def _prepare(self) -> None:
         """Once, before the first run: check the data's content, write the study, start."""
@@ -164,6 +179,12 @@ class Executor:
         if problems:
             raise StudyError(problems)
         self.keep_study()
+        wait_for_workers(  # of a driver that was killed: they may still hold a GPU
+            self._study_paths,
+            tell=lambda message: self._listener.notify(Noticed(message=message)),
+            is_over=lambda: self._stop.asked,
+        )
+        self._stop.raise_if_asked()
         self._entered.enter_context(self._backend)
         self._stop.listen_again()
         self._is_prepared = True

@@ -32,7 +32,7 @@ class StopSwitch:
     def __init__(self, *, grace_seconds: float = GRACE_SECONDS) -> None:
         self.signum: int | None = None
         self._asked_at = 0.0
-        self._grace_seconds = grace_seconds
+        self.grace_seconds = grace_seconds
         self._heard: list[signal.Signals] = []
         self._followers: list[Callable[[], None]] = []
 
@@ -44,7 +44,7 @@ class StopSwitch:
     @property
     def overdue(self) -> bool:
         """Whether runs had their time to reach a checkpoint."""
-        return self.asked and time.monotonic() - self._asked_at > self._grace_seconds
+        return self.asked and time.monotonic() - self._asked_at > self.grace_seconds
 
     def ask(self, signum: int) -> None:
         """Ask for an end; a second time means at once.
@@ -80,22 +80,12 @@ class StopSwitch:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Within the block signals ask for an end; does nothing outside the main thread.
-
-        A signal that is ignored stays ignored, as `nohup` wants it.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        heard = [signum for signum in SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
-        before = {signum: signal.signal(signum, self._on_signal) for signum in heard}
-        self._heard = heard
-        try:
-            yield
-        finally:
-            self._heard = []
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+        """Within the block signals ask for an end."""
+        with _heard_by(self._on_signal) as self._heard:
+            try:
+                yield
+            finally:
+                self._heard = []
 
     def listen_again(self) -> None:
         """Take the signals back from a library that took them, as `ray.init` does with SIGTERM."""
@@ -110,7 +100,7 @@ class StopSwitch:
             return
         before = signal.signal(signal.SIGALRM, self._on_alarm)
         try:
-            with self.followed_by(lambda: _set_timer(self._grace_seconds)):
+            with self.followed_by(lambda: _set_timer(self.grace_seconds)):
                 yield
         finally:
             _set_timer(0.0)
@@ -121,6 +111,35 @@ class StopSwitch:
 
     def _on_alarm(self, _signum: int, _frame: FrameType | None) -> None:
         self.raise_if_asked()
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within the block a signal raises `Interrupted`, except where a `StopSwitch` listens: before a
+    study starts there is no checkpoint to wait for.
+    """
+    with _heard_by(_raise):
+        yield
+
+
+def _raise(signum: int, _frame: FrameType | None) -> None:
+    raise Interrupted(signum)
+
+
+@contextmanager
+def _heard_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[list[signal.Signals]]:
+    """Within the block the handler hears the signals that this gives; outside the main thread none.
+
+    A signal that is ignored stays ignored, as `nohup` wants it.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = [s for s in SIGNALS if is_main and signal.getsignal(s) != signal.SIG_IGN]
+    before = {signum: signal.signal(signum, handler) for signum in heard}
+    try:
+        yield heard
+    finally:
+        for signum, earlier in before.items():
+            signal.signal(signum, earlier)
 
 
 def _set_timer(seconds: float) -> None:

@@ -14,10 +14,14 @@ from phasetune.run.request import RunState
 from phasetune.run.scoring import environments, why_ineligible
 from phasetune.select.record import carries, rule_record
 from phasetune.select.scores import chain_metrics
+from phasetune.select.shape import is_decision
 from phasetune.select.verdict import Rule
+from phasetune.stage.canonical import DIGEST_LENGTH
+from phasetune.store.artifacts import Artifact
 from phasetune.store.digests import file_digest
 from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import commit, replacing, withdraw
+from phasetune.store.manifest import FILES
 from phasetune.store.masking import masked_content
 from phasetune.store.paths import PhasePaths, StudyPaths
 from phasetune.store.provenance import command_line, git_state, software
@@ -77,13 +81,13 @@ def discard_trial_plans(paths: PhasePaths) -> None:
 
 def standing_decision(paths: PhasePaths, inputs: str | None) -> dict[str, Any] | None:
     """The phase's decision if it was made from these very inputs."""
-    record = _readable(paths.decision)
+    record = _readable_decision(paths)
     return record if record is not None and record.get("inputs") == inputs else None
 
 
 def fitting_decision(paths: PhasePaths, plan: PhasePlan, rule: Rule) -> dict[str, Any] | None:
     """The phase's decision if it was made for this plan and rule; its scores are not looked at."""
-    record = _readable(paths.decision)
+    record = _readable_decision(paths)
     if record is None:
         return None
     baseline, candidates = plan.baseline and plan.baseline.name, len(plan.trials)
@@ -110,7 +114,7 @@ def follows(paths: PhasePaths, before: Mapping[str, Any]) -> bool:
     """
     if not paths.decision.exists():
         return True
-    record = _readable(paths.decision)
+    record = _readable_decision(paths)
     return carries(before) and record is not None and record.get("carried") == before["settings"]
 
 
@@ -124,7 +128,7 @@ def retire_decisions(paths: StudyPaths, phases: Iterable[str]) -> list[str]:
     for name in phases:
         phase = paths.phase(name)
         if phase.decision.exists():
-            inputs = str((_readable(phase.decision) or {}).get("inputs", "unreadable"))
+            inputs = str((_readable_decision(phase) or {}).get("inputs", "unreadable"))
             commit(phase.decision, phase.old_decision(inputs))
             retired.append(name)
     for view in (paths.report, paths.analysis, paths.best, paths.final, paths.model):
@@ -138,7 +142,7 @@ def keep_decision(paths: PhasePaths, record: Mapping[str, Any]) -> bool:
     Returns:
         Whether it replaces another one.
     """
-    before = _readable(paths.decision)
+    before = _readable_decision(paths)
     replaces = before is not None and before.get("inputs") != record["inputs"]
     if before is not None and replaces:
         write_document(paths.old_decision(str(before.get("inputs"))), before)
@@ -146,6 +150,11 @@ def keep_decision(paths: PhasePaths, record: Mapping[str, Any]) -> bool:
         commit(paths.decision, paths.old_decision("unreadable"))
     write_document(paths.decision, record)
     return replaces
+
+
+def _readable_decision(paths: PhasePaths) -> dict[str, Any] | None:
+    record = _readable(paths.decision)
+    return record if is_decision(record) else None
 
 
 def _readable(path: Path) -> dict[str, Any] | None:
@@ -177,11 +186,8 @@ def publish_model(
     trial: Trial, ledger: Ledger, paths: StudyPaths, *, training: Sequence[str]
 ) -> None:
     """Copy the final model's files to where people look for them."""
-    run = next(run for run in reversed(trial.runs) if run.stage in training)
-    artifact = ledger.artifact(run)
-    before = _readable(paths.final)
-    is_of_run = before is not None and {"stage": run.stage, "key": run.key} in before["runs"]
-    if artifact is None or (is_of_run and _digests(paths.model) == _digests(artifact.files)):
+    artifact = ledger.artifact(_model_run(trial, training))
+    if artifact is None or _is_copy(paths.model, artifact):
         return
     artifact.verify()
     withdraw(paths.model)
@@ -189,11 +195,28 @@ def publish_model(
         shutil.copytree(artifact.files, draft)
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): file_digest(path)
-        for path in folder.rglob("*")
+def is_model_published(
+    trial: Trial, ledger: Ledger, paths: StudyPaths, *, training: Sequence[str]
+) -> bool:
+    """Whether the final model's files are where people look for them, as the run left them."""
+    artifact = ledger.artifact(_model_run(trial, training))
+    return artifact is not None and _is_copy(paths.model, artifact)
+
+
+def _model_run(trial: Trial, training: Sequence[str]) -> Run:
+    return next(run for run in reversed(trial.runs) if run.stage in training)
+
+
+def _is_copy(model: Path, artifact: Artifact) -> bool:
+    found = {
+        f"{FILES}/{path.relative_to(model).as_posix()}": file_digest(path)
+        for path in model.rglob("*")
         if path.is_file()
+    }
+    return found == {
+        name: described["sha256"][:DIGEST_LENGTH]
+        for name, described in artifact.manifest["files"].items()
+        if name.startswith(f"{FILES}/")
     }
 
 
@@ -211,6 +234,7 @@ def record_invocation(
         known = read_document(path) or {}
     except StoreError:
         known = {}
+    earlier = known.get("invocations")
     invocation = {
         "started": started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -223,4 +247,5 @@ def record_invocation(
         "data": masked_content(dict(data)),
         "executed": list(executed),
     }
-    write_document(path, {"invocations": [*known.get("invocations", []), invocation]})
+    before = earlier if isinstance(earlier, list) else []
+    write_document(path, {"invocations": [*before, invocation]})

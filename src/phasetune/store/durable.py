@@ -48,6 +48,8 @@ def make_folder(path: Path) -> None:
 
 
 def _make_missing(path: Path) -> None:
+    if path.is_dir():
+        return
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
             _make_private(folder)

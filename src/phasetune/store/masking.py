@@ -86,8 +86,13 @@ def _without_value(found: re.Match[str]) -> str:
 
 
 def _is_secret(name: str, value: Any) -> bool:
-    is_scalar = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return is_scalar and value != "" and _names_secret(name, repr(value))
+    if isinstance(value, Mapping | list):
+        return bool(value) and _names_secret(name, "several")
+    return isinstance(value, str | int | float) and _is_one_secret(name, value)
+
+
+def _is_one_secret(name: str, value: str | float) -> bool:
+    return value != "" and not isinstance(value, bool) and _names_secret(name, repr(value))
 
 
 def _names_secret(name: str, written: str) -> bool:

@@ -29,7 +29,6 @@ from phasetune.run.ray.watch import watched
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.failures import FailureStore
-from phasetune.store.workers import wait_for_workers
 from phasetune.study.schema import Study
 
 Jobs = list[list[RunRequest]]
@@ -50,7 +49,6 @@ class RayBackend:
         self._entered = ExitStack()
         self._cluster: Cluster | None = None
         self._warning: str | None = None
-        self._has_begun = False
 
     @property
     def device(self) -> str:
@@ -76,29 +74,16 @@ class RayBackend:
 
         Raises:
             StudyError: a run asks for more than any machine of the cluster has.
-            StoreError: the results can't be written, Tune and the store disagree about a run,
-                workers of an earlier command do not end, or the private cluster is gone.
-            Interrupted: somebody asked for an end before anything was executed.
+            StoreError: the results can't be written, Tune and the store disagree about a run, or
+                the private cluster is gone.
         """
-        self._begin(wave[0], listener, stop)
+        if self._warning is not None:
+            listener.notify(Noticed(message=self._warning))
+            self._warning = None
         jobs = _jobs(wave)
         with self._terminal.quietly():
             results = watched(lambda: self._fit(jobs, listener, stop))
         self._settle(jobs, results, listener, stop)
-
-    def _begin(self, first: RunRequest, listener: Listener, stop: StopSwitch) -> None:
-        """Before the first wave: workers of a driver that was killed may still hold a GPU."""
-        if self._has_begun:
-            return
-        if self._warning is not None:
-            listener.notify(Noticed(message=self._warning))
-        wait_for_workers(
-            first.study_paths,
-            tell=lambda message: listener.notify(Noticed(message=message)),
-            is_over=lambda: stop.asked,
-        )
-        stop.raise_if_asked()
-        self._has_begun = True
 
     def _fit(self, jobs: Jobs, listener: Listener, stop: StopSwitch) -> Any:
         from ray import tune

@@ -193,8 +193,7 @@ def _restored(found: OpenAttempt, copy: Path) -> Any:
     trainable = tune.with_parameters(execute_in_worker, jobs=jobs, max_failures=limit)
     tuner = tune.Tuner.restore(str(copy), trainable)
     _replace_callback(tuner, jobs, found)
-    _keep_from_being_deleted(tuner, found.plan.paths)
-    return tuner
+    return _locked(tuner, found.plan.paths, found.plan.loaded.study.name)
 
 
 def _replace_callback(tuner: Any, jobs: Sequence[Sequence[RunRequest]], found: OpenAttempt) -> None:
@@ -212,8 +211,21 @@ def _replace_callback(tuner: Any, jobs: Sequence[Sequence[RunRequest]], found: O
     config.callbacks = [own if isinstance(one, WaveCallback) else one for one in config.callbacks]
 
 
-def _keep_from_being_deleted(tuner: Any, paths: ResultsPaths) -> None:
-    """Nobody deletes below the root for as long as the Tuner may execute something."""
-    lock = in_use(paths)
-    lock.hold()
-    weakref.finalize(tuner, lock.__exit__)
+def _locked(tuner: Any, paths: ResultsPaths, study: str) -> Any:
+    """The Tuner; until it has executed everything nobody deletes below the root, and while it does
+    nobody else drives the study.
+    """
+    root, fit = in_use(paths), tuner.fit
+    root.hold()
+    weakref.finalize(tuner, root.__exit__)
+
+    def fit_alone() -> Any:
+        with driving(paths, study) as lock:
+            lock.hold()
+            try:
+                return fit()
+            finally:
+                root.__exit__()
+
+    tuner.fit = fit_alone
+    return tuner
