@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from phasetune import Study
 from phasetune.api import run_study
@@ -29,13 +29,23 @@ SAYS = (
 Kind = Literal["before", "after", "full"]
 
 
+PLACES: dict[str, Any] = {
+    "_rename": durable,
+    "_flush": durable,
+    "write_bytes": Path,
+    "write_text": Path,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What happens at the n-th call of `durable._rename` or `durable._flush`, from 0."""
+    """What happens at the n-th call, from 0, of a function of `durable`, or of one of `Path` that
+    writes a file, the workload's own among them.
+    """
 
     kind: Kind
     number: int
-    function: Literal["_rename", "_flush"] = "_rename"
+    function: str = "_rename"
 
 
 def in_child(work: Callable[[], int]) -> int:
@@ -76,38 +86,40 @@ def _run(study: Study, results: Path, fault: Fault | None, beside: Path) -> int:
 
 
 def inject(fault: Fault) -> None:
-    """Let a fault happen in this process."""
-    real: Callable[..., None] = getattr(durable, fault.function)
+    """Let a fault happen in this process; a full disk has room for half of a file."""
+    real: Callable[..., Any] = getattr(PLACES[fault.function], fault.function)
     numbers = itertools.count()
 
-    def faulty(*paths: Path) -> None:
+    def faulty(*arguments: Any) -> Any:
         is_due = next(numbers) == fault.number
         if is_due and fault.kind == "full":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(paths[0]))
+            if fault.function.startswith("write"):
+                real(arguments[0], arguments[1][: len(arguments[1]) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
         if is_due and fault.kind == "before":
             os._exit(CRASHED)
         try:
-            real(*paths)  # may raise, where there is nothing to remove
+            return real(*arguments)  # may raise, where there is nothing to remove
         finally:
             if is_due:
                 os._exit(CRASHED)
 
-    setattr(durable, fault.function, faulty)
+    setattr(PLACES[fault.function], fault.function, faulty)
 
 
 def count_calls(study: Study, results: Path, function: str) -> int:
-    """How often an undisturbed study calls a function of `durable`."""
+    """How often an undisturbed study calls one of these functions."""
     log = results.with_suffix(".calls")
 
     def run() -> int:
-        real: Callable[..., None] = getattr(durable, function)
+        real: Callable[..., Any] = getattr(PLACES[function], function)
 
-        def counted(*paths: Path) -> None:
+        def counted(*arguments: Any) -> Any:
             with log.open("a") as file:
                 file.write(".")
-            real(*paths)
+            return real(*arguments)
 
-        setattr(durable, function, counted)
+        setattr(PLACES[function], function, counted)
         return _run(study, results, None, results)
 
     assert in_child(run) == 0
