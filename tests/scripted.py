@@ -2,7 +2,8 @@
 
 Each stage's metric `chain` is a hash chain over its steps, its seed and its parent's chain, so a
 step that was lost or done twice shows in the result. Where the environment names a file in
-`SCRIPTED_LOG`, each step leaves a line in it, `<key of the run> <step>`.
+`SCRIPTED_LOG`, each step leaves a line in it, `<key of the run> <step>`; it takes `SCRIPTED_PAUSE`
+seconds longer.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from phasetune import Stage, StageContext
 
 LOG = "SCRIPTED_LOG"
+PAUSE = "SCRIPTED_PAUSE"
 
 Fault = Literal["none", "raise", "nan", "text", "missing", "exit", "kill", "hang", "inexact"]
 
@@ -86,7 +88,7 @@ def follow(ctx: StageContext, params: Script) -> dict[str, Any]:
         for step in range(first, params.steps + 1):
             if ctx.should_stop():
                 return {}
-            time.sleep(params.seconds)
+            time.sleep(params.seconds + float(os.environ.get(PAUSE, "0")))
             _misbehave(params, step)
             if step == params.fault_step:
                 held.append(bytearray(os.urandom(1 << 20) * params.allocated_mb))

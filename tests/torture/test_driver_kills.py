@@ -20,13 +20,24 @@ import pytest
 from conftest import TESTS
 from torture.victim import Punished, Victim, punish
 
-RAY = ("--max-concurrent", "2")
 IN_PROCESS = ("--in-process",)
+RAY = ("--max-concurrent", "2")
+Arguments = tuple[str, ...]
+
+PAUSE_SECONDS: dict[Arguments, float] = {
+    IN_PROCESS: 0.0,
+    RAY: 0.05,
+}  # else most of its life is start-up
 KILLS = 300
 BATCH = int(os.environ.get("TORTURE_BATCH", "20"))
 FIRST_SEED = int(os.environ.get("TORTURE_SEED", "0"))
 RECORD = Path(os.environ.get("TORTURE_RECORD", TESTS.parent / "results" / "torture.jsonl"))
 MOST_EXTRA_STEPS = 1.05
+
+
+def victim_of(folder: Path, arguments: Arguments) -> Victim:
+    pause = PAUSE_SECONDS[arguments]
+    return Victim(folder=folder, arguments=arguments, pause_seconds=pause)
 
 
 @pytest.fixture(scope="session")
@@ -41,25 +52,23 @@ class Undisturbed:
         self._folder = folder
         self.through = cache(self._through)
 
-    def _through(self, arguments: Sequence[str]) -> tuple[bytes, float, int]:
-        victim = Victim(folder=self._folder / arguments[0].strip("-"), arguments=arguments)
+    def _through(self, arguments: Arguments) -> tuple[bytes, float, int]:
+        victim = victim_of(self._folder / arguments[0].strip("-"), arguments)
         began = time.monotonic()
         assert victim.finish() == 0, victim.output()
         return victim.report.read_bytes(), time.monotonic() - began, len(victim.steps())
 
 
-def killed(
-    folder: Path, undisturbed: Undisturbed, arguments: Sequence[str], *, seed: int
-) -> Punished:
+def killed(folder: Path, undisturbed: Undisturbed, arguments: Arguments, *, seed: int) -> Punished:
     expected, seconds, _ = undisturbed.through(arguments)
-    victim = Victim(folder=folder / str(seed), arguments=arguments)
+    victim = victim_of(folder / str(seed), arguments)
     return punish(victim, seed=seed, seconds=seconds, expected=expected)
 
 
 def batch(
     folder: Path,
     undisturbed: Undisturbed,
-    arguments: Sequence[str],
+    arguments: Arguments,
     *,
     kills: int,
     first: int,
@@ -121,11 +130,11 @@ def next_seed() -> int:
     [pytest.param(IN_PROCESS, id="in-process"), pytest.param(RAY, marks=pytest.mark.ray, id="ray")],
 )
 def test_kills_in_the_first_two_seconds(
-    tmp_path: Path, undisturbed: Undisturbed, arguments: Sequence[str]
+    tmp_path: Path, undisturbed: Undisturbed, arguments: Arguments
 ) -> None:
     """One study, killed twenty times before it got far; then it is let alone."""
     expected, _, steps = undisturbed.through(arguments)
-    victim = Victim(folder=tmp_path, arguments=arguments)
+    victim = victim_of(tmp_path, arguments)
     for tenth in range(1, 21):
         process = victim.start()
         time.sleep(tenth / 10)

@@ -48,7 +48,9 @@ def kill_workers(
 def test_workers_killed_at_random_instants(tmp_path: Path, expected: bytes) -> None:
     hit, study, told = 0, 0, 0
     while hit < KILLS:
-        victim = Victim(folder=tmp_path / str(study), arguments=RAY, study=FORGIVING)
+        victim = Victim(
+            folder=tmp_path / str(study), arguments=RAY, study=FORGIVING, pause_seconds=0.1
+        )
         process = victim.start()
         hit += len(list(kill_workers(victim, process, random.Random(study))))  # noqa: S311
         assert process.returncode == 0, victim.output()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from conftest import TESTS
 from phasetune.study.dump import yaml_text
-from scripted import LOG
+from scripted import LOG, PAUSE
 
 MARK = "PHASETUNE_TORTURE"
 _COPIES = 128
@@ -44,11 +44,12 @@ STUDY = {
 
 @dataclass(kw_only=True)
 class Victim:
-    """One study in a folder of its own."""
+    """One study in a folder of its own; each step of it takes at least `pause_seconds`."""
 
     folder: Path
     arguments: Sequence[str] = ("--in-process",)
     study: dict[str, object] = field(default_factory=lambda: dict(STUDY))
+    pause_seconds: float = 0.0
     marks: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,7 +73,12 @@ class Victim:
             return subprocess.Popen(
                 [sys.executable, "-m", "phasetune", "run", "study.yaml", *self.arguments, *more],
                 cwd=self.folder,
-                env={**os.environ, MARK: mark * _COPIES, LOG: str(self.folder / "steps.log")},
+                env={
+                    **os.environ,
+                    MARK: mark * _COPIES,
+                    LOG: str(self.folder / "steps.log"),
+                    PAUSE: str(self.pause_seconds),
+                },
                 stdout=output if terminal is None else terminal,
                 stderr=subprocess.STDOUT,
                 text=True,
