@@ -1,5 +1,6 @@
 """What a phase kept, its plan and its decision; refused where they are not what was written."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,7 @@ def kept_decision(paths: PhasePaths) -> dict[str, Any] | None:
     Raises:
         StoreError: there is one, but it is damaged.
     """
-    record = read_document(paths.decision)
-    if record is None or is_decision(record):
-        return record
-    raise _damaged(paths.decision)
+    return _whole(paths.decision, is_decision)
 
 
 def kept_plan(paths: PhasePaths) -> dict[str, Any] | None:
@@ -30,14 +28,14 @@ def kept_plan(paths: PhasePaths) -> dict[str, Any] | None:
     Raises:
         StoreError: there is one, but it is damaged.
     """
-    record = read_document(paths.plan)
-    if record is None or _is_plan(record):
+    return _whole(paths.plan, _is_plan)
+
+
+def _whole(path: Path, is_as_written: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+    record = read_document(path)
+    if record is None or is_as_written(record):
         return record
-    raise _damaged(paths.plan)
-
-
-def _damaged(path: Path) -> StoreError:
-    return StoreError(f"{path} is not what was written; move it away and run the study again")
+    raise StoreError(f"{path} is not what was written; move it away and run the study again")
 
 
 def _is_plan(record: dict[str, Any]) -> bool:
