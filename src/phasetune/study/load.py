@@ -198,7 +198,7 @@ def _folder_problems(folders: Any) -> Iterable[Problem]:
     """A device on the import path would be read to its end by whoever searches that path."""
     for i, folder in enumerate(folders if _are_folders(folders) else ()):
         if _is_there(Path(folder)) and not Path(folder).is_dir():
-            yield ("import_from", i), f"must be a folder, but {shown(folder)} is none"
+            yield ("import_from", i), f"must be a folder, but {one_line(repr(folder))} is none"
 
 
 def _toward_params(problem: Problem, workload: ResolvedWorkload) -> Problem:
