@@ -15,7 +15,7 @@ from torture.victim import LONGEST_WAIT_SECONDS, STUDY, Victim, alive, wait_unti
 pytestmark = [pytest.mark.torture, pytest.mark.ray]
 
 KILLS = 50
-FORGIVING = {**STUDY, "max_failures": 1000}
+FORGIVING = {**STUDY, "max_failures": 100}
 RAY = ("--max-concurrent", "2")
 
 
