@@ -1,5 +1,6 @@
 """Executes what the store lacks of some trials, wave by wave, and accounts for all of it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ class Executor:
         self._entered = ExitStack()
         self._is_prepared = False
         self._told: set[str] = set()
+        self._lost: Counter[str] = Counter()
         self.ledger = Ledger(self._paths, listener)
         self.account = Account()
         self.replaces_study = True
@@ -158,7 +160,7 @@ class Executor:
         finally:
             self._note_executed(requests)
         self._stop.raise_if_asked()
-        self._refuse_lost(requests)
+        self._count_lost(requests)
 
     def _tell_stopping(self) -> None:
         """Called by a signal, perhaps in the middle of a line that is being printed."""
@@ -231,16 +233,21 @@ class Executor:
                     }
                 )
 
-    def _refuse_lost(self, requests: Sequence[RunRequest]) -> None:
-        """Every run has an end, but those behind one of their trunk whose worker died."""
+    def _count_lost(self, requests: Sequence[RunRequest]) -> None:
+        """Every run has an end, but those behind one of their trunk whose worker died. Others that
+        have none are executed in another attempt, `max_failures` times.
+        """
         states = self.ledger.states([request.run for request in requests])
         failed = {r.run.family for r in requests if states[r.run.key] is RunState.FAILED}
         pending = [r for r in requests if states[r.run.key] is RunState.PENDING]
-        lost = [r.label for r in pending if r.run.family not in failed]
-        if lost:
+        lost = [r for r in pending if r.run.family not in failed]
+        self._lost.update(request.run.key for request in lost)
+        limit = self._study.max_failures
+        hopeless = [r.label for r in lost if self._lost[r.run.key] > limit]
+        if hopeless:
             raise StoreError(
                 f"the attempt {requests[0].attempt} returned, but these runs left neither an "
-                f"artifact nor a failure: {', '.join(lost)}; run again, with --debug for more"
+                f"artifact nor a failure: {', '.join(hopeless)}; run again, with --debug for more"
             )
 
     def _note_failures(self, runs: Sequence[Run], labels: Mapping[str, str]) -> None:

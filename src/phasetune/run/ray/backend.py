@@ -24,7 +24,7 @@ from phasetune.run.ray.trainable import (
     execute_in_worker,
     flat_for_tune,
 )
-from phasetune.run.ray.tries import Tries, most_deaths, run_that_died
+from phasetune.run.ray.tries import Cause, Tries, most_deaths, run_that_died, verdict
 from phasetune.run.ray.watch import watched
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
@@ -150,11 +150,22 @@ class RayBackend:
                 )
 
     def _record_death(self, job: Sequence[RunRequest], listener: Listener) -> None:
-        """The last resort: no worker lived long enough to record the failure."""
+        """The last resort: no worker lived long enough to record the failure.
+
+        Tune gives up at once where a worker dies while it is handed another run. Such a run is
+        left without an end, and is executed in another attempt.
+        """
         request = run_that_died(job)
         if request is None:
             return
-        failure = Tries(request, max_failures=self._study.max_failures).give_up()
+        limit = self._study.max_failures
+        tries = Tries(request, max_failures=limit)
+        deaths = tries.deaths() or [Cause.WORKER_DIED]
+        if verdict(deaths, max_failures=limit).is_tried_again:
+            message = f"{request.label}: {tries.told(deaths[-1])}; it is tried again"
+            listener.notify(Noticed(message=message))
+            return
+        failure = tries.give_up()
         path = FailureStore(request.paths.store).traceback(failure.stage, failure.key)
         listener.notify(RunFailed(label=request.label, failure=failure, traceback=path))
 
