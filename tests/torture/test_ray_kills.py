@@ -15,6 +15,7 @@ from torture.victim import LONGEST_WAIT_SECONDS, STUDY, Victim, alive, wait_unti
 pytestmark = [pytest.mark.torture, pytest.mark.ray]
 
 KILLS = 50
+ENDED_BY_RAY = "Failed to register worker to Raylet"  # its core ends the process, with a line
 FORGIVING = {**STUDY, "max_failures": 100}
 RAY = ("--max-concurrent", "2")
 
@@ -71,10 +72,10 @@ def test_what_holds_the_cluster_together_is_killed(
     time.sleep(random.Random(seed).uniform(0.0, 15.0))  # noqa: S311 - an instant, no secret
     for pid in of_cluster(victim, name):
         os.kill(pid, signal.SIGKILL)
-    assert process.wait(LONGEST_WAIT_SECONDS) in (0, 2)
+    code = process.wait(LONGEST_WAIT_SECONDS)
     victim.end(process)
     assert victim.lingering() == []
-    assert process.returncode == 0 or "error: " in victim.output()
+    assert code == 0 or "error: " in victim.output() or ENDED_BY_RAY in victim.output()
     assert "Traceback" not in victim.output()
     stored, before = victim.stored(), len(victim.steps())
     assert victim.finish() == 0, victim.output()

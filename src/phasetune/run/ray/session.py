@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from phasetune.errors import StudyError
+from phasetune.errors import StoreError, StudyError
 from phasetune.run.ray.guardian import guarded
 from phasetune.run.ray.temporary import own_session, remove_session, temporary_folder
 from phasetune.run.ray.token import AUTHENTICATION, keep_token, make_token
@@ -98,15 +98,26 @@ def _joined(address: str) -> Iterator[None]:
 
 
 def _start() -> None:
+    """Whatever keeps a cluster from starting, Ray raises plain exceptions for it.
+
+    Raises:
+        StoreError: no cluster can be started now.
+    """
     import ray
 
-    with environment(_PRIVATE), _loopback_alone():
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+    try:
+        with environment(_PRIVATE), _loopback_alone():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise StoreError(
+            f"Ray's cluster could not be started: {first} Nothing is lost; run again"
+        ) from error
 
 
 def _join(address: str) -> None:
