@@ -1,5 +1,6 @@
 """Studies of the scripted workload, and a listener that remembers."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from phasetune import Study
 from phasetune.run.events import Event
 
 TESTS = Path(__file__).parent
+
+os.environ["PHASETUNE_TRACKING"] = "none"  # tests of trackers ask for theirs
 
 StudyMaker = Callable[..., Study]
 

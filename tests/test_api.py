@@ -234,6 +234,7 @@ PLAIN: dict[str, Any] = {
     "if_infeasible": "keep_carried",
     "baseline": {"train.value": 0.2},
     "phases": [{"name": "value", "grid": {"train.value": [0.2]}}],
+    "tracking": {"jsonl": None},
     "allow_large": True,
 }
 ELSEWHERE = {"name", "workload", "import_from"}  # another name is another study, and so on

@@ -175,6 +175,6 @@ def test_the_peak_is_kept_wherever_a_run_is_told_of(outcome: StudyOutcome) -> No
 
 def test_an_artifact_from_before_it_was_measured_has_none(tmp_path: Path) -> None:
     before = Artifact(folder=tmp_path, manifest={"provenance": {"duration_seconds": 1.0}})
-    assert before.peak_memory_gib == {}
+    assert before.resources == {}
     both = {"peak_memory_gib": 1.5, "peak_gpu_memory_gib": 2.0}
-    assert Artifact(folder=tmp_path, manifest={"provenance": both}).peak_memory_gib == both
+    assert Artifact(folder=tmp_path, manifest={"provenance": both}).resources == both

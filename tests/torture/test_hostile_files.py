@@ -107,7 +107,7 @@ def read_artifact(folder: Path) -> object:
             assert found.history() == [] or found.history()[0]["step"] is not None
             assert not [name for name in found.exports if ".." in name or name.startswith("/")]
             read = (found.metrics, found.duration_seconds, found.spent_seconds, found.notes)
-            return (*read, found.is_exact, found.peak_memory_gib, found.environment.get("device"))
+            return (*read, found.is_exact, found.resources, found.environment.get("device"))
     except StoreError:
         store.set_aside("finetune", KEY, reason="damaged")
         assert store.get("finetune", KEY) is None

@@ -1,21 +1,23 @@
 """Run a study, or one trial of it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from phasetune.api.ask import Source
 from phasetune.api.outcome import StudyOutcome
-from phasetune.errors import StudyError
+from phasetune.errors import PhasetuneError, StudyError
 from phasetune.report.results import write_trial_results
 from phasetune.report.write import write_report
 from phasetune.run.backend import Backend, InProcessBackend
-from phasetune.run.driver import Driver, RunOptions
-from phasetune.run.events import Listener, Noticed, NullListener
+from phasetune.run.driver import Driver
+from phasetune.run.events import Listener, Listeners, Noticed, NullListener, StudyEnded
 from phasetune.run.executor import Account
-from phasetune.run.interrupt import StopSwitch
+from phasetune.run.interrupt import Interrupted, StopSwitch
+from phasetune.run.journal import Journal
 from phasetune.run.records import trial_record
+from phasetune.run.result import RunOptions
 from phasetune.store.driver_lock import DriverLock, driving
 from phasetune.store.paths import ResultsPaths, results_at
 from phasetune.study.load import LoadedStudy, load
@@ -100,8 +102,7 @@ def _driver(
     stop: StopSwitch,
 ) -> Iterator[Driver]:
     """The one driver of the study, within the block: until the last byte of the report."""
-    told = listener or NullListener()
-    with driving(paths, loaded.study.name) as lock:
+    with driving(paths, loaded.study.name) as lock, _told(loaded, paths, listener) as told:
         _tell_who_left(lock, told)
         yield Driver(
             loaded,
@@ -112,6 +113,24 @@ def _driver(
             stop=stop,
             options=options,
         )
+
+
+@contextmanager
+def _told(
+    loaded: LoadedStudy, paths: ResultsPaths, listener: Listener | None
+) -> Iterator[Listener]:
+    """Everybody who is told what happens, within the block; last of all how it ended."""
+    with closing(Journal(paths.study(loaded.study.name).events)) as journal:
+        told = Listeners((listener or NullListener(), journal))
+        try:
+            yield told
+        except Interrupted as error:
+            told.notify(StudyEnded(outcome="interrupted", message=str(error)))
+            raise
+        except PhasetuneError as error:
+            told.notify(StudyEnded(outcome="refused", message=str(error)))
+            raise
+        told.notify(StudyEnded(outcome="done"))
 
 
 def _tell_who_left(lock: DriverLock, listener: Listener) -> None:

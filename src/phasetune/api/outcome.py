@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from phasetune.run.driver import StudyResult
 from phasetune.run.executor import FailedRun
+from phasetune.run.result import StudyResult
 from phasetune.select.decide import Outcome
 from phasetune.store.paths import StudyPaths
 

@@ -18,7 +18,6 @@ from phasetune.run.events import (
     RunFailed,
     WaveStarted,
 )
-from phasetune.select.words import decision_sentences
 from phasetune.store.masking import masked
 from phasetune.store.paths import ResultsPaths
 from phasetune.study.schema import Study
@@ -92,9 +91,8 @@ class Progress:
 
     def _decided(self, event: PhaseDecided) -> None:
         self.has_decided_anew |= event.again
-        sentence = decision_sentences(event.record)[0]
         again = " (decided again: what it was decided from has changed)" if event.again else ""
-        self._line(f"phase {event.record['phase']}: {sentence}{again}")
+        self._line(f"phase {event.phase}: {event.sentences[0]}{again}")
 
     def _counter(self) -> str:
         self._ended += 1

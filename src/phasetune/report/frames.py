@@ -193,7 +193,7 @@ def _run_row(
         "device": artifact.environment["device"],
         "computed_by": computed["study"],
         "started": computed["started"],
-        **artifact.peak_memory_gib,
+        **artifact.resources,
         "is_exact": artifact.is_exact,
         "notes": "; ".join(artifact.notes),
         "path": str(artifact.folder),

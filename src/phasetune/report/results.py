@@ -112,7 +112,7 @@ def _run(run: Mapping[str, Any], artifact: Artifact | None) -> dict[str, Any]:
     }
     if artifact is None:
         return {**about, "seconds": None}
-    return {**about, "seconds": artifact.duration_seconds, **artifact.peak_memory_gib}
+    return {**about, "seconds": artifact.duration_seconds, **artifact.resources}
 
 
 def _copy_exports(study: StudyPaths, trial: Mapping[str, Any], store: ArtifactStore) -> list[str]:

@@ -17,7 +17,7 @@ from phasetune.run.machine import device_of_this_process
 from phasetune.run.request import RunRequest
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.durable import commit, discard, make_folder, withdraw
-from phasetune.store.failures import FailureStore
+from phasetune.store.failures import Failure, FailureStore
 from phasetune.store.paths import SEAL
 from phasetune.study.schema import Study
 
@@ -65,7 +65,7 @@ class InProcessBackend:
         """Execute the runs in their order."""
         for request in wave:
             stop.raise_if_asked()
-            listener.notify(RunStarted(label=request.label))
+            listener.notify(started(request))
             channel = _FileChannel(request=request, listener=listener, stop=stop)
             with stop.bounded():
                 execute(request, channel, device=self.device, has_watchdog=False)
@@ -73,20 +73,47 @@ class InProcessBackend:
         stop.raise_if_asked()
 
 
+def started(request: RunRequest) -> RunStarted:
+    """That a run was handed to a process."""
+    return RunStarted(**_identity(request), steps=request.run.steps or None)
+
+
+def reported(request: RunRequest, step: int, metrics: Mapping[str, float]) -> RunReported:
+    """That a run reported a step."""
+    return RunReported(**_identity(request), step=step, metrics=metrics)
+
+
+def failed(request: RunRequest, failure: Failure) -> RunFailed:
+    """That a run failed, as it is recorded."""
+    run = request.run
+    path = FailureStore(request.paths.store).traceback(run.stage, run.key)
+    return RunFailed(
+        key=run.key, stage=run.stage, label=request.label, failure=failure, traceback=path
+    )
+
+
+def _identity(request: RunRequest) -> dict[str, str]:
+    return {"key": request.run.key, "stage": request.run.stage, "label": request.label}
+
+
 def announce(request: RunRequest, listener: Listener) -> None:
     """Tell how a run ended, as the store has it; nothing where it was stopped."""
     run = request.run
     artifact = ArtifactStore(request.paths.store).get(run.stage, run.key)
-    failures = FailureStore(request.paths.store)
-    failure = failures.get(run.stage, run.key)
+    failure = FailureStore(request.paths.store).get(run.stage, run.key)
     if artifact is not None:
-        seconds = artifact.spent_seconds
-        listener.notify(RunDone(label=request.label, metrics=artifact.metrics, seconds=seconds))
+        listener.notify(
+            RunDone(
+                **_identity(request),
+                metrics=artifact.metrics,
+                seconds=artifact.spent_seconds,
+                resources=artifact.resources,
+            )
+        )
         for note in artifact.notes:
             listener.notify(Noticed(message=f"{request.label}: {note}"))
     elif failure is not None:
-        path = failures.traceback(run.stage, run.key)
-        listener.notify(RunFailed(label=request.label, failure=failure, traceback=path))
+        listener.notify(failed(request, failure))
 
 
 @dataclass(kw_only=True)
@@ -104,8 +131,7 @@ class _FileChannel:
         if checkpoint is not None:
             self._keep(checkpoint)
         metrics = {name: value for name, value in row.items() if name != "step"}
-        event = RunReported(label=self.request.label, step=int(row["step"]), metrics=metrics)
-        self.listener.notify(event)
+        self.listener.notify(reported(self.request, int(row["step"]), metrics))
 
     def _keep(self, checkpoint: Path) -> None:
         folder = self.request.folder

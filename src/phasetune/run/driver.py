@@ -4,9 +4,10 @@ The store decides what is done, so there is one way through a study, whether it 
 interrupted, was extended or is finished: plan all of it and execute what is not there.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,13 +15,14 @@ from typing import Any, TypeVar
 from phasetune.errors import StoreError, StudyError
 from phasetune.plan.data import DataState, data_state
 from phasetune.plan.planner import Planner
-from phasetune.plan.share import distinct_runs, sharing
+from phasetune.plan.share import distinct_runs
 from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.run.backend import Backend
 from phasetune.run.decisions import decision_inputs, may_win, phase_decision
-from phasetune.run.events import Listener, Noticed, PhaseDecided, PhaseStarted
+from phasetune.run.events import Listener, Noticed
 from phasetune.run.executor import Account, Executor
 from phasetune.run.interrupt import StopSwitch
+from phasetune.run.judging import TrialWatch
 from phasetune.run.records import (
     discard_trial_plans,
     final_record,
@@ -35,6 +37,8 @@ from phasetune.run.records import (
     standing_decision,
 )
 from phasetune.run.request import RunState
+from phasetune.run.result import RunOptions, StudyResult
+from phasetune.run.telling import final_done, phase_decided, phase_started, study_started
 from phasetune.run.tidy import TidyBackend, most_in_flight
 from phasetune.run.upkeep import Upkeep
 from phasetune.select.record import carried_settings, carries
@@ -49,32 +53,6 @@ from phasetune.study.problems import suggestion
 from phasetune.study.schema import FINAL
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How a study is run, besides what it asks for. `phase` counts from 0; without `shares` each
-    trial has runs of its own.
-    """
-
-    phase: int | None = None
-    retry_failed: bool = False
-    strict_environment: bool = False
-    shares: bool = True
-
-
-@dataclass(kw_only=True)
-class StudyResult:
-    """What a study came to: decisions by phase, the final record, and what was done for it."""
-
-    account: Account
-    decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    final: dict[str, Any] | None = None
-
-    @property
-    def is_final_failed(self) -> bool:
-        """Whether the last winner's refit or test failed."""
-        return self.final is not None and self.final["state"] != RunState.DONE
 
 
 class Driver:
@@ -152,6 +130,7 @@ class Driver:
         planner.check()
         try:
             with self._executor:
+                self._listener.notify(study_started(self._study, self._paths))
                 self._executor.tell_changes()
                 done = work(planner)
         except BaseException:
@@ -227,15 +206,8 @@ class Driver:
     def _run_phase(self, plan: PhasePlan) -> dict[str, Any]:
         runs = self._executor.prepare(plan.all_trials)
         states = self._ledger.states(runs)
-        self._listener.notify(
-            PhaseStarted(
-                phase=plan.name,
-                position=f"{plan.index + 1}/{len(self._study.phases)}",
-                trials=len(plan.trials),
-                sharing=sharing(plan.all_trials),
-                missing=sum(state is RunState.PENDING for state in states.values()),
-            )
-        )
+        missing = Counter(run.stage for run in runs if states[run.key] is RunState.PENDING)
+        self._listener.notify(phase_started(self._study, plan, missing))
         self._execute(plan, self._study_paths.phase(plan.name).plan)
         self._stop.raise_if_asked()
         return self._decide(plan)
@@ -245,7 +217,9 @@ class Driver:
         record = plan_record(plan)
         rule = Rule.of(self._study)
         self._upkeep.plan(path, record, may_win=lambda: may_win(plan, rule, self._ledger))
-        self._executor.execute(plan.name, plan.all_trials)
+        watch = TrialWatch(self._listener, plan, rule, self._ledger)
+        told = self._listener if plan.name == FINAL else watch
+        self._executor.execute(plan.name, plan.all_trials, told=told)
         self._executor.keep_study()
         write_document(path, record)
 
@@ -266,12 +240,13 @@ class Driver:
     def _decide(self, plan: PhasePlan) -> dict[str, Any]:
         record = phase_decision(plan, Rule.of(self._study), self._ledger)
         paths = self._study_paths.phase(plan.name)
-        self._result.account.decided += standing_decision(paths, record["inputs"]) is None
+        is_new = standing_decision(paths, record["inputs"]) is None
+        self._result.account.decided += is_new
         again = keep_decision(paths, record) or plan.name in self._retired
         discard_trial_plans(paths)
         self._retire_what_does_not_follow(plan, record)
         self._result.decisions[plan.name] = record
-        self._listener.notify(PhaseDecided(record=record, again=again))
+        self._listener.notify(phase_decided(record, is_new=is_new, again=again))
         return record
 
     def _retire_what_does_not_follow(self, plan: PhasePlan, record: dict[str, Any]) -> None:
@@ -298,3 +273,4 @@ class Driver:
             publish_model(trial, self._ledger, self._study_paths, training=training)
         write_document(self._study_paths.final, record)
         self._result.final = record
+        self._listener.notify(final_done(record))

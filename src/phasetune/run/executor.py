@@ -19,7 +19,7 @@ from phasetune.run.changes import (
     study_environment,
     study_inputs,
 )
-from phasetune.run.events import Listener, Noticed, WaveStarted
+from phasetune.run.events import BackendStarting, Listener, Noticed, WaveStarted
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.labels import run_labels
 from phasetune.run.ledger import Ledger
@@ -111,8 +111,8 @@ class Executor:
             self.ledger.forget_failures(runs)
         return runs
 
-    def execute(self, phase: str, trials: Sequence[Trial]) -> None:
-        """Execute what the store lacks of the trials.
+    def execute(self, phase: str, trials: Sequence[Trial], *, told: Listener) -> None:
+        """Execute what the store lacks of the trials; `told` is told what happens.
 
         Raises:
             PhasetuneError: the data is not what it must be, or the results can't be written.
@@ -124,7 +124,7 @@ class Executor:
             self._warn(trials)
             attempt = self._study_paths.phase(phase).new_attempt()
             requests = wave_requests(self._loaded, wave, trials, paths=self._paths, attempt=attempt)
-            self._execute_wave(phase, requests)
+            self._execute_wave(phase, requests, told)
         self.account.asked += sum(len(trial.runs_alone) for trial in trials)
         self.account.distinct |= {run.key for run in runs}
         self._note_failures(runs, run_labels(trials))
@@ -143,12 +143,16 @@ class Executor:
         pending = waves(possible, lambda run: states[run.key] is RunState.DONE)
         return pending[0] if pending else ()
 
-    def _execute_wave(self, phase: str, requests: Sequence[RunRequest]) -> None:
+    def _execute_wave(self, phase: str, requests: Sequence[RunRequest], told: Listener) -> None:
         self._stop.raise_if_asked()
         attempt = requests[0].attempt
-        self._listener.notify(
+        told.notify(
             WaveStarted(
-                phase=phase, runs=len(requests), backend=self._backend.name, attempt=attempt
+                phase=phase,
+                runs=len(requests),
+                backend=self._backend.name,
+                device=self._backend.device,
+                attempt=attempt,
             )
         )
         try:
@@ -156,7 +160,7 @@ class Executor:
                 self._stop.followed_by(requests[0].stop_file.touch),
                 self._stop.followed_by(self._tell_stopping),
             ):
-                self._backend.execute(requests, listener=self._listener, stop=self._stop)
+                self._backend.execute(requests, listener=told, stop=self._stop)
         finally:
             self._note_executed(requests)
         self._stop.raise_if_asked()
@@ -187,6 +191,7 @@ class Executor:
             is_over=lambda: self._stop.asked,
         )
         self._stop.raise_if_asked()
+        self._listener.notify(BackendStarting(backend=self._backend.name))
         self._entered.enter_context(self._backend)
         self._stop.listen_again()
         self._is_prepared = True

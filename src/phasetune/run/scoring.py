@@ -10,18 +10,20 @@ from phasetune.select.scores import TrialScore, chain_metrics
 
 def phase_scores(plan: PhasePlan, ledger: Ledger) -> list[TrialScore]:
     """A score for each trial of a phase and for its baseline, in file order."""
-    return [
-        TrialScore(
-            name=trial.name,
-            index=index,
-            key=trial.key,
-            replicates=replicate_metrics(trial, ledger),
-            ineligible=why_ineligible(trial, ledger),
-            candidate=index < len(plan.trials),
-            baseline=plan.baseline is not None and trial.name == plan.baseline.name,
-        )
-        for index, trial in enumerate(plan.all_trials)
-    ]
+    return [trial_score(plan, i, trial, ledger) for i, trial in enumerate(plan.all_trials)]
+
+
+def trial_score(plan: PhasePlan, index: int, trial: Trial, ledger: Ledger) -> TrialScore:
+    """The score of one trial of a phase, at its place in the file."""
+    return TrialScore(
+        name=trial.name,
+        index=index,
+        key=trial.key,
+        replicates=replicate_metrics(trial, ledger),
+        ineligible=why_ineligible(trial, ledger),
+        candidate=index < len(plan.trials),
+        baseline=plan.baseline is not None and trial.name == plan.baseline.name,
+    )
 
 
 def replicate_metrics(trial: Trial, ledger: Ledger) -> tuple[Mapping[str, float], ...]:

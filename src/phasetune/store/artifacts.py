@@ -20,7 +20,15 @@ from typing import Any
 from phasetune.errors import StoreError
 from phasetune.store import durable
 from phasetune.store.documents import document_text, numbers, read_json, steps
-from phasetune.store.manifest import FILES, HISTORY, SCHEMA, plain_size, read_manifest, with_digest
+from phasetune.store.manifest import (
+    FILES,
+    HISTORY,
+    RESOURCES,
+    SCHEMA,
+    plain_size,
+    read_manifest,
+    with_digest,
+)
 from phasetune.store.manifest import MANIFEST as MANIFEST
 
 CHECKPOINTS = "checkpoints"
@@ -76,11 +84,12 @@ class Artifact:
         return bool(self.manifest["provenance"].get("is_exact", True))
 
     @property
-    def peak_memory_gib(self) -> dict[str, float]:
-        """`peak_memory_gib` of its process, and `peak_gpu_memory_gib` where it had a GPU."""
+    def resources(self) -> dict[str, float]:
+        """What its run took: `peak_memory_gib` of its process; where it had a GPU also
+        `peak_gpu_memory_gib` and `gpu_use_percent`.
+        """
         found: Mapping[str, Any] = self.manifest["provenance"]
-        names = ("peak_memory_gib", "peak_gpu_memory_gib")
-        return {name: float(found[name]) for name in names if name in found}
+        return {name: float(found[name]) for name in RESOURCES if name in found}
 
     @property
     def exports(self) -> tuple[str, ...]:

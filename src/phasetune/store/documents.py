@@ -24,22 +24,23 @@ _MOST_BITS = 1000  # floats end at 2**1024
 
 def document_text(content: Any) -> str:
     """The canonical text of a document, ending with a newline."""
-    return json.dumps(_plain(content), sort_keys=True, indent=2, allow_nan=False) + "\n"
+    return json.dumps(plain(content), sort_keys=True, indent=2, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value that JSON can hold: numbers that are not finite become text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 
 def document_digest(content: Any) -> str:
     """A digest of what the document would say."""
-    return digest(_plain(content))
+    return digest(plain(content))
 
 
 def write_document(path: Path, content: Any) -> None:

@@ -20,7 +20,9 @@ SCHEMA = 1
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES = 1 << 62
-_SECONDS = ("duration_seconds", "spent_seconds", "peak_memory_gib", "peak_gpu_memory_gib")
+RESOURCES = ("peak_memory_gib", "peak_gpu_memory_gib", "gpu_use_percent")
+
+_AMOUNTS = ("duration_seconds", "spent_seconds", *RESOURCES)
 _WORDS = ("study", "attempt", "host", "started")
 
 
@@ -96,7 +98,7 @@ def _tells_provenance(found: Any) -> bool:
     return (
         isinstance(found, dict)
         and "duration_seconds" in found
-        and all(_is_amount(found[name]) for name in _SECONDS if name in found)
+        and all(_is_amount(found[name]) for name in _AMOUNTS if name in found)
         and all(isinstance(found[name], str) for name in _WORDS if name in found)
         and isinstance(found.get("is_exact", True), bool)
         and _are_texts(found.get("notes", []))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from phasetune.errors import StoreError
 from phasetune.store.durable import make_folder
-from phasetune.study.schema import STORE
+from phasetune.study.schema import MLFLOW_ARTIFACTS, STORE
 
 SEAL = "phasetune-checkpoint.json"
 """In each resume checkpoint: of which run it is, and the digests of its files."""
@@ -24,6 +24,15 @@ class ResultsPaths:
     @property
     def digests(self) -> Path:
         return self.store / "digests.json"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's own database, where a study names no other store."""
+        return self.root / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.root / MLFLOW_ARTIFACTS
 
     @property
     def lock(self) -> Path:
@@ -108,9 +117,33 @@ class StudyPaths:
         return self.root / "model"
 
     @property
+    def page(self) -> Path:
+        """The report to look at: one file that opens offline."""
+        return self.root / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """The figures of the report, as pictures."""
+        return self.root / "figures"
+
+    @property
     def log(self) -> Path:
         """What Ray printed."""
         return self.root / "logs" / "ray.log"
+
+    @property
+    def events(self) -> Path:
+        """The journal: what happened while the study ran, line by line."""
+        return self.root / "logs" / "events.jsonl"
+
+    def run_log(self, stage: str, key: str) -> Path:
+        """What a run printed."""
+        return self.root / "logs" / "runs" / f"{run_folder(stage, key)}.log"
+
+    @property
+    def tracking(self) -> Path:
+        """What each tracker was told so far, and what trackers of files write."""
+        return self.root / "tracking"
 
     def phase(self, name: str) -> "PhasePaths":
         return PhasePaths(self.root / "phases" / name)

@@ -38,12 +38,14 @@ FREE_FIELDS = frozenset(
         "max_checkpoint_gib",
         "allow_large",
         "final",
+        "tracking",
     }
 )
 
 MOST_PHASES = 100
 FINAL = "final"
 STORE = "store"
+MLFLOW_ARTIFACTS = "mlartifacts"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,99}")
 
 
@@ -201,6 +203,25 @@ class Final(_Closed):
     test: bool = True
 
 
+def _tracked_by(given: Any) -> Any:
+    """`none`, a tracker's name, a list of names, or names with where each one writes."""
+    if given == "none":
+        return {}
+    if isinstance(given, str):
+        return {given: None}
+    if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given):
+        return dict.fromkeys(given)
+    return given
+
+
+TrackerName = Literal["mlflow", "jsonl", "tensorboard", "wandb"]
+Tracking = Annotated[
+    dict[TrackerName, Annotated[str, Field(min_length=1, max_length=2000)] | None],
+    BeforeValidator(_tracked_by),
+]
+"""Whom to tell, and where each one writes; None for its usual place."""
+
+
 class Study(_Closed):
     """What is asked: a workload, its data, base parameters, phases, an objective, constraints."""
 
@@ -226,12 +247,13 @@ class Study(_Closed):
     baseline: dict[str, Value] | None = None
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=MOST_PHASES)
     final: Final = Final()
+    tracking: Tracking | None = None
     allow_large: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
-        if self.name == STORE:
-            raise ValueError(f"name: must not be {STORE!r}, where studies keep their artifacts")
+        if self.name in (STORE, MLFLOW_ARTIFACTS):
+            raise ValueError(f"name: must not be {self.name!r}, where studies keep their artifacts")
         names = [phase.name for phase in self.phases]
         if FINAL in names:
             raise ValueError(f"phases: the name {FINAL!r} is taken by what follows the last phase")

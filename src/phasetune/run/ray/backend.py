@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from phasetune.errors import StoreError, StudyError
-from phasetune.run.events import Listener, Noticed, RunFailed
+from phasetune.run.backend import failed
+from phasetune.run.events import Listener, Noticed
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.machine import device_for, resources_per_run
 from phasetune.run.ray.session import Cluster, cluster
@@ -28,7 +29,6 @@ from phasetune.run.ray.tries import Cause, Tries, most_deaths, run_that_died, ve
 from phasetune.run.ray.watch import watched
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
-from phasetune.store.failures import FailureStore
 from phasetune.study.schema import Study
 
 Jobs = list[list[RunRequest]]
@@ -165,9 +165,7 @@ class RayBackend:
             message = f"{request.label}: {tries.told(deaths[-1])}; it is tried again"
             listener.notify(Noticed(message=message))
             return
-        failure = tries.give_up()
-        path = FailureStore(request.paths.store).traceback(failure.stage, failure.key)
-        listener.notify(RunFailed(label=request.label, failure=failure, traceback=path))
+        listener.notify(failed(request, tries.give_up()))
 
 
 def _refuse_unavailable(wanted: dict[str, float]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as TuneTrial
 
-from phasetune.run.backend import announce
-from phasetune.run.events import Listener, Noticed, RunReported, RunStarted
+from phasetune.run.backend import announce, reported, started
+from phasetune.run.events import Listener, Noticed
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.ray.terminal import Terminal
 from phasetune.run.ray.trainable import KEY, STATE, TUNES_OWN
@@ -48,7 +48,7 @@ class WaveCallback(Callback):
         del iteration, trials, info
         first = self._job(trial)[0]
         self.running.add(trial.trial_id)
-        self._tell(lambda: self._listener.notify(RunStarted(label=first.label)))
+        self._tell(lambda: self._listener.notify(started(first)))
 
     def on_trial_result(
         self,
@@ -67,9 +67,7 @@ class WaveCallback(Callback):
             self._announce(request)
             self._start_next(trial, request)
             return
-        event = RunReported(
-            label=request.label, step=int(result["step"]), metrics=_own_metrics(result)
-        )
+        event = reported(request, int(result["step"]), _own_metrics(result))
         self._tell(lambda: self._listener.notify(event))
 
     def on_trial_complete(
@@ -120,7 +118,7 @@ class WaveCallback(Callback):
         job = list(self._job(trial))
         following = job[job.index(ended) + 1 :]
         if following:
-            event = RunStarted(label=following[0].label)
+            event = started(following[0])
             self._tell(lambda: self._listener.notify(event))
 
     def _announce(self, request: RunRequest) -> None:
