@@ -95,7 +95,7 @@ def test_the_study_file_shown_is_one(tmp_path: Path) -> None:
     study = Study.model_validate(content)
     assert set(content) | {
         "import_from", "resources_per_trial", "max_concurrent_trials", "max_failures",
-        "stall_timeout_seconds", "max_checkpoint_gib", "allow_large",
+        "stall_timeout_seconds", "max_checkpoint_gib", "allow_large", "tracking",
     } == set(Study.model_fields)  # fmt: skip
     del content["sources"]
     content["import_from"] = [str(ROOT / "experiments/own_workload")]
