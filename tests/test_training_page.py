@@ -1,11 +1,11 @@
-"""What docs/training.md shows is a workload that runs, with milestones."""
+"""What docs/training.md shows is a workload that runs, with milestones, and reports of lists."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from phasetune import StudyOutcome, load_study, plan_study, run_study
+from phasetune import StudyOutcome, kfold_report, load_study, plan_study, run_study
 
 PAGE = Path(__file__).parent.parent / "docs" / "training.md"
 REST = """
@@ -54,11 +54,14 @@ final: {refit: false, test: false}
 """
 
 
+def shown_code() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shown")
-    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[0]
-    (folder / "shown.py").write_text(code + REST)
+    (folder / "shown.py").write_text(shown_code()[0] + REST)
     (folder / "study.yaml").write_text(STUDY)
     return folder
 
@@ -88,3 +91,22 @@ def test_each_trial_scores_as_it_would_alone(folder: Path, outcome: StudyOutcome
         for found in (outcome, alone)
     )
     assert together == apart
+
+
+def test_the_reports_shown_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = [block for block in shown_code() if "training_report" in block]
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, Path] = {}
+    exec(code, made)  # noqa: S102 - the page's own
+    names = [re.sub(r"_\d{8}_\d{6}.*", "", str(made[name])) for name in ("folder", "file")]
+    assert names == re.findall(r"# (reports\S+?)_\d{8}_\d{6}", code)
+    assert (made["folder"] / "summary.txt").exists()
+    assert made["file"].with_suffix(".txt").exists()
+
+
+def test_the_deviation_that_is_told_is_the_one_that_is_computed(tmp_path: Path) -> None:
+    text = " ".join(PAGE.read_text().split())
+    (values, told) = re.findall(r"divided by n - 1\): ([\d., ]+) are (\S+ ± [\d.]+\d)", text)[0]
+    losses = [[float(value)] for value in values.split(", ")]
+    file = kfold_report(val_losses_per_fold=losses, output_dir=tmp_path)
+    assert f"Mean Best Val Loss:   {told}\n" in file.with_suffix(".txt").read_text()

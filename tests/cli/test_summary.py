@@ -10,6 +10,7 @@ import pytest
 from cli.conftest import StudyWriter, phasetune
 
 ONE: list[dict[str, Any]] = [{"name": "one", "grid": {"train.value": [0.2, 0.6]}}]
+TWO: dict[str, Any] = {"name": "two", "grid": {"train.steps": [3, 4]}}
 FAILING: list[dict[str, Any]] = [
     {"name": "one", "points": [{"train.fault": "raise"}, {"train.value": 0.6}]}
 ]
@@ -193,3 +194,25 @@ def test_without_a_decision_there_is_no_yaml(written: StudyWriter) -> None:
 def test_a_results_root_with_spaces_can_be_pasted(written: StudyWriter) -> None:
     said = phasetune("run", written(phases=ONE), "--in-process", "--results", "my results")
     assert "Next: phasetune best 'my results' --study scripted" in said.out
+
+
+def test_what_to_type_next_is_what_shows_more(written: StudyWriter, folder: Path) -> None:
+    def following(*arguments: str) -> list[str]:
+        said = phasetune("run", written(phases=[*ONE, TWO]), "--in-process", *arguments)
+        return said.out.partition("Next: ")[2].replace("      ", "").splitlines()
+
+    best, compare = "phasetune best results --study scripted", "phasetune compare results"
+    assert following("--phase", "one") == [best, compare, "phasetune status results"]
+    assert following() == [best, compare]
+    (folder / "results/mlflow.db").touch()
+    assert following() == [best, compare, "phasetune ui results"]
+
+
+def test_a_page_to_look_at_is_named_where_it_is(written: StudyWriter, folder: Path) -> None:
+    study = written(phases=ONE)
+    phasetune("run", study, "--in-process")
+    page = folder / "results/scripted/report.html"
+    for is_there in (True, False):
+        page.touch() if is_there else page.unlink()
+        said = phasetune("run", study, "--in-process")
+        assert ("Look at it      results/scripted/report.html" in said.out) is is_there

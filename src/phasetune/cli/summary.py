@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from phasetune.api import StudyOutcome
+from phasetune.cli.formats import Telling
 from phasetune.cli.guard import same_command
-from phasetune.cli.progress import Progress
+from phasetune.cli.progress import Counts
 from phasetune.errors import StoreError
 from phasetune.report.analysis import (
     print_phase_table,
@@ -29,9 +30,9 @@ from phasetune.study.dump import best_study, study_yaml
 from phasetune.study.schema import Study
 
 
-def print_outcome(outcome: StudyOutcome, results: Path, progress: Progress) -> None:
-    """Who won and why, what failed, where everything is, and what to type next."""
-    console = Console(highlight=False)
+def print_outcome(outcome: StudyOutcome, results: Path, told: Telling) -> None:
+    """Who won and why, what was shared, what failed, where everything is, what to type next."""
+    console = told.console
     account = outcome.result.account
     for record in outcome.decisions.values():
         _print_decision(console, record)
@@ -39,38 +40,53 @@ def print_outcome(outcome: StudyOutcome, results: Path, progress: Progress) -> N
     _print_failures(console, outcome.failures)
     for warning in outcome.report["warnings"]:
         console.print(f"warning: {warning}", markup=False)
-    console.print(f"\n{_done(account, progress)}", markup=False)
+    console.print(f"\n{_done(account, told.counts)}", markup=False)
     paths = ResultsPaths(results).study(outcome.paths.root.name)
     for line in _where(paths, outcome.report):
         console.print(line, markup=False, soft_wrap=True)
     if outcome.failures:
         again = same_command("--retry-failed")
         console.print(f"Try failed runs again: {again}", markup=False, soft_wrap=True)
+    for number, command in enumerate(_next(paths, outcome.report)):
+        console.print(f"{'' if number else 'Next:':<6}{command}", markup=False, soft_wrap=True)
 
 
-def _done(account: Account, progress: Progress) -> str:
-    if progress.num_ended:
-        shared = f"Executed {progress.num_ended} of {len(account.distinct)} distinct runs"
+def _done(account: Account, counts: Counts) -> str:
+    if counts.num_ended:
+        shared = f"Executed {counts.num_ended} of {len(account.distinct)} distinct runs"
         return f"{shared}, for the {account.asked} that trials take alone."
     if account.failures:
         why = "what is not stored failed before, or needs what failed"
     else:
         why = f"all {len(account.distinct)} runs are stored"
-    if progress.has_decided_anew:
+    if counts.has_decided_anew:
         return f"Nothing to execute: {why}; decisions were made from what is stored."
     return f"Nothing to do: {why}; decisions stand."
 
 
-def _where(paths: StudyPaths, report: Mapping[str, Any]) -> list[str]:
-    lines = [f"Analysis        {paths.analysis}", f"Report          {paths.report}"]
+def _where(paths: StudyPaths, report: Mapping[str, Any]) -> Iterator[str]:
+    if paths.page.exists():
+        yield f"Look at it      {paths.page}"
+    yield f"Analysis        {paths.analysis}"
+    yield f"Report          {paths.report}"
     if report["final_recommendation"] is not None:
-        lines.append(f"Final settings  {paths.best}")
+        yield f"Final settings  {paths.best}"
     if report["final"] is not None and report["final"]["state"] == "done":
-        lines.append(f"Final model     {paths.model}")
-    lines.append(f"Trials by name  {paths.root / 'trials'}")
-    root = shlex.quote(str(paths.root.parent))
-    lines.append(f"Next: phasetune best {root} --study {paths.root.name}")
-    return lines
+        yield f"Final model     {paths.model}"
+    yield f"Trials by name  {paths.root / 'trials'}"
+
+
+def _next(paths: StudyPaths, report: Mapping[str, Any]) -> Iterator[str]:
+    """Commands that show more of what there is."""
+    results = ResultsPaths(paths.root.parent)
+    root = shlex.quote(str(results.root))
+    yield f"phasetune best {root} --study {paths.root.name}"
+    if sum(len(record["trials"]) for record in report["phases"]) > 1:
+        yield f"phasetune compare {root}"
+    if results.mlflow.exists():
+        yield f"phasetune ui {root}"
+    if not report["is_complete"]:
+        yield f"phasetune status {root}"
 
 
 def _print_decision(console: Console, record: Mapping[str, Any]) -> None:
@@ -105,9 +121,11 @@ def _print_failures(console: Console, failures: Sequence[FailedRun]) -> None:
         console.print(f"  {failed.traceback}", markup=False, soft_wrap=True)
 
 
-def print_trial(document: Mapping[str, Any], account: Account, study: Study, results: Path) -> None:
+def print_trial(
+    document: Mapping[str, Any], account: Account, study: Study, results: Path, told: Telling
+) -> None:
     """One trial's metrics, what failed of it, and where its results are."""
-    console = Console(highlight=False)
+    console = told.console
     console.print(f"\nTrial {document['name']} of phase {document['phase']}", markup=False)
     for name, summary in document["metrics"].items():
         console.print(f"  {name} = {value_text(summary)}", markup=False)

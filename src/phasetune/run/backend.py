@@ -8,11 +8,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from phasetune.run.events import Listener, Noticed, RunDone, RunFailed, RunReported, RunStarted
 from phasetune.run.execute import execute, forget_data
 from phasetune.run.interrupt import StopSwitch
+from phasetune.run.logs import Streams, last_lines
 from phasetune.run.machine import device_of_this_process
 from phasetune.run.request import RunRequest
 from phasetune.store.artifacts import ArtifactStore
@@ -66,16 +67,23 @@ class InProcessBackend:
         for request in wave:
             stop.raise_if_asked()
             listener.notify(started(request))
-            channel = _FileChannel(request=request, listener=listener, stop=stop)
+            streams = Streams.now()
+            channel = _FileChannel(request=request, listener=listener, stop=stop, streams=streams)
             with stop.bounded():
-                execute(request, channel, device=self.device, has_watchdog=False)
+                execute(request, channel, device=self.device, is_worker=False)
             announce(request, listener)
         stop.raise_if_asked()
 
 
 def started(request: RunRequest) -> RunStarted:
     """That a run was handed to a process."""
-    return RunStarted(**_identity(request), steps=request.run.steps or None)
+    return RunStarted(**_identity(request), steps=request.run.steps or _epochs(request.run.params))
+
+
+def _epochs(params: Mapping[str, Any]) -> int | None:
+    """How many steps a run has at most, by the name that the fit loop's settings have for it."""
+    epochs = params.get("epochs")
+    return epochs if isinstance(epochs, int) and epochs > 0 else None
 
 
 def reported(request: RunRequest, step: int, metrics: Mapping[str, float]) -> RunReported:
@@ -84,11 +92,13 @@ def reported(request: RunRequest, step: int, metrics: Mapping[str, float]) -> Ru
 
 
 def failed(request: RunRequest, failure: Failure) -> RunFailed:
-    """That a run failed, as it is recorded."""
+    """That a run failed, as it is recorded, and what it printed last."""
     run = request.run
-    path = FailureStore(request.paths.store).traceback(run.stage, run.key)
     return RunFailed(
-        key=run.key, stage=run.stage, label=request.label, failure=failure, traceback=path
+        **_identity(request),
+        failure=failure,
+        traceback=FailureStore(request.paths.store).traceback(run.stage, run.key),
+        tail=last_lines(request.study_paths.run_log(run.stage, run.key)),
     )
 
 
@@ -118,11 +128,14 @@ def announce(request: RunRequest, listener: Listener) -> None:
 
 @dataclass(kw_only=True)
 class _FileChannel:
-    """Keeps the newest checkpoint of a run as a folder of its attempt."""
+    """Keeps the newest checkpoint of a run as a folder of its attempt; who listens sees the streams
+    of the driver, and not those of the run.
+    """
 
     request: RunRequest
     listener: Listener
     stop: StopSwitch
+    streams: Streams
 
     def stop_asked(self) -> bool:
         return self.stop.asked
@@ -131,7 +144,8 @@ class _FileChannel:
         if checkpoint is not None:
             self._keep(checkpoint)
         metrics = {name: value for name, value in row.items() if name != "step"}
-        self.listener.notify(reported(self.request, int(row["step"]), metrics))
+        with self.streams.lent():
+            self.listener.notify(reported(self.request, int(row["step"]), metrics))
 
     def _keep(self, checkpoint: Path) -> None:
         folder = self.request.folder

@@ -17,6 +17,8 @@ from phasetune.errors import StageError, StoreError
 from phasetune.run.calls import Call, first_call, second_call
 from phasetune.run.context import Channel, RunContext, RunStopped, checked_metrics
 from phasetune.run.failing import failed_trunk, record_failure, refuse_without_disk
+from phasetune.run.gpu_use import GpuUse
+from phasetune.run.logs import logged
 from phasetune.run.machine import (
     clean_up,
     limited_threads,
@@ -38,8 +40,11 @@ from phasetune.study.parameters import typed_settings
 _loaded_data: dict[str, Any] = {}
 
 
-def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog: bool) -> RunState:
-    """Execute a run.
+def execute(request: RunRequest, channel: Channel, *, device: str, is_worker: bool) -> RunState:
+    """Execute a run, with what it prints in its log.
+
+    A worker is there for runs alone: its watchdog may end it, and its standard descriptors are the
+    run's.
 
     Returns:
         DONE when its artifact is published, FAILED when its failure is recorded, STOPPED when it
@@ -54,6 +59,14 @@ def execute(request: RunRequest, channel: Channel, *, device: str, has_watchdog:
         return RunState.DONE
     if failed_trunk(request):
         return RunState.FAILED
+    log = request.study_paths.run_log(request.run.stage, request.run.key)
+    with logged(log, attempt=request.attempt.name, is_worker=is_worker):
+        return _execute(request, store, channel, device=device, has_watchdog=is_worker)
+
+
+def _execute(
+    request: RunRequest, store: ArtifactStore, channel: Channel, *, device: str, has_watchdog: bool
+) -> RunState:
     workload = _workload(request.workload)
     numerics = request.workload.numerics
     environment = environment_class(
@@ -93,18 +106,20 @@ def _execute_call(
     with store.draft(stage, call.key, name) as draft:
         context = _context(call, request, workload, draft, channel, environment, watchdog)
         memory = PeakMemory(device)
-        with _cleaned_up(device):
+        with _cleaned_up(device), GpuUse(device) as gpu:
             try:
                 metrics = _call_stage(request, workload, context)
             except RunStopped:
                 return RunState.STOPPED
             except (Exception, SystemExit) as error:
                 refuse_without_disk(request, error)
-                record_failure(request, context, error, memory.gib(), is_trunk=not call.is_last)
+                resources = {**memory.gib(), **gpu.percent()}
+                record_failure(request, context, error, resources, is_trunk=not call.is_last)
                 return RunState.FAILED
         if metrics is None:
             return RunState.STOPPED
-        spent = {"started": started.isoformat(timespec="seconds"), **memory.gib()}
+        resources = {**memory.gib(), **gpu.percent()}
+        spent = {"started": started.isoformat(timespec="seconds"), **resources}
         publish(call, request, store, draft, context, metrics, workload, spent)
     return RunState.DONE
 

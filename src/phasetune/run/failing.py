@@ -8,7 +8,7 @@ later would fail in the same way, and does so at once.
 
 import errno
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def record_failure(
     request: RunRequest,
     context: RunContext,
     error: BaseException,
-    memory: dict[str, float],
+    resources: Mapping[str, float],
     *,
     is_trunk: bool,
 ) -> None:
@@ -55,7 +55,7 @@ def record_failure(
     failure = Failure(
         stage=run.stage, key=run.key, cause="error", message=_message(error, request, context)
     )
-    spent = {"seconds": round(context.elapsed_seconds, 3), **memory}
+    spent = {"seconds": round(context.elapsed_seconds, 3), **resources}
     told = ", ".join(f"{name} {value:g}" for name, value in spent.items())
     trace = "".join(traceback.format_exception(error)) + f"\nuntil then: {told}\n"
     failures.put(failure, trace)

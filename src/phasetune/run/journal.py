@@ -68,7 +68,7 @@ class Journal:
     def notify(self, event: Event) -> None:
         """Append the event, after those that were kept back."""
         self._held_back.append(entry_of(event, at=time.time()))
-        self._has_news = self._has_news or _is_news(event)
+        self._has_news = self._has_news or is_news(event)
         if self._has_news:
             self._write()
 
@@ -85,7 +85,7 @@ class Journal:
         self._writer.close()
 
 
-def _is_news(event: Event) -> bool:
+def is_news(event: Event) -> bool:
     """Whether something runs or was decided now; then the study's folder is this driver's."""
     if isinstance(event, PhaseDecided):
         return event.is_new or event.again

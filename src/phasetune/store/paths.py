@@ -122,6 +122,11 @@ class StudyPaths:
         return self.root / "report.html"
 
     @property
+    def training_reports(self) -> Path:
+        """Reports of the training of single runs, where somebody asked for them."""
+        return self.root / "reports"
+
+    @property
     def figures(self) -> Path:
         """The figures of the report, as pictures."""
         return self.root / "figures"

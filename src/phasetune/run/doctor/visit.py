@@ -3,6 +3,7 @@
 Each part is asked on its own, so that a broken one hides no other. Nothing is made or changed.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -15,10 +16,9 @@ from phasetune.run.doctor.disks import disk_part
 from phasetune.run.doctor.examine import gpu_part, ray_part, torch_part
 from phasetune.run.doctor.part import Part, together
 from phasetune.run.doctor.tracking_store import TrackingState, ask_tracking_store
+from phasetune.store.paths import ResultsPaths
 from phasetune.store.provenance import software
 from phasetune.train.loader import recommended_loader_settings
-
-_TRACKING_FILE = "mlflow.db"
 
 
 def doctor(results: str | Path = "results", tracking: str | None = None) -> Mapping[str, Any]:
@@ -26,7 +26,8 @@ def doctor(results: str | Path = "results", tracking: str | None = None) -> Mapp
 
     Args:
         results: where results lie, or would lie.
-        tracking: the URI of an MLflow tracking store; by default the file in the results.
+        tracking: the URI of an MLflow tracking store; by default that of MLFLOW_TRACKING_URI, else
+            the file in the results.
 
     Returns:
         Plain values by part (`processor`, `memory`, `gpus`, `torch`, `versions`, `disks`, `ray`,
@@ -43,7 +44,7 @@ def doctor(results: str | Path = "results", tracking: str | None = None) -> Mapp
         "versions": Part(facts=_versions()),
         "disks": disk_part(Path(results)),
         "ray": ray_part(),
-        "tracking": _tracking_part(tracking or f"sqlite:///{Path(results, _TRACKING_FILE)}"),
+        "tracking": _tracking_part(tracking or _usual_store(Path(results))),
         "loader": _loader_part(torch.facts, cpu.usable_cores),
     }
     found = together(parts.items())
@@ -64,6 +65,11 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _usual_store(results: Path) -> str:
+    """Where a study is told to that names no store of its own."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ResultsPaths(results).mlflow}"
 
 
 def _tracking_part(uri: str) -> Part:

@@ -80,6 +80,7 @@ class RayBackend:
         if self._warning is not None:
             listener.notify(Noticed(message=self._warning))
             self._warning = None
+        self._terminal.tells(listener)
         jobs = _jobs(wave)
         with self._terminal.quietly():
             results = watched(lambda: self._fit(jobs, listener, stop))
@@ -114,7 +115,6 @@ class RayBackend:
                 callbacks=[JsonLoggerCallback(), callback],
                 failure_config=tune.FailureConfig(max_failures=most),
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
-                log_to_file=True,
             ),
         )
         return tuner.fit()

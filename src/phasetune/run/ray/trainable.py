@@ -4,6 +4,7 @@ A job is a run, or the runs of one trunk one after the other: each goes on from 
 left of the trunk.
 """
 
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,7 @@ def _end_of(request: RunRequest, max_failures: int) -> dict[str, Any]:
     try:
         if _has_failed(request, max_failures):
             return {STATE: str(RunState.FAILED)}
-        state = execute(request, channel, device=device_for(_granted_gpus()), has_watchdog=True)
+        state = execute(request, channel, device=device_for(_granted_gpus()), is_worker=True)
     except PhasetuneError as error:
         return {STATE: str(RunState.REFUSED), REASON: str(error)}
     return {**_final_metrics(request), STATE: str(state)}
@@ -78,6 +79,8 @@ def _has_failed(request: RunRequest, max_failures: int) -> bool:
 
 
 def _enter(request: RunRequest) -> None:
+    # else each checkpoint is news to Ray, and a line in the log of what the run prints
+    logging.getLogger("ray").setLevel(logging.WARNING)
     folder = request.workload.working_directory
     if Path(folder).is_dir():
         os.chdir(folder)
