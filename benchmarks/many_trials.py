@@ -3,11 +3,13 @@
 10,000 trials that do nothing are run in this process. Their phase's table, as a user asks for it,
 is set against Tune's `ExperimentAnalysis(path).dataframe()` over 200 trials of its own, whose time
 is multiplied by 50: Tune reads each trial's files, so it grows linearly. Then 100 trials are run in
-turn with 1,000, which must cost the same per trial.
+turn with 1,000, which must cost the same per trial. Last, the table of a phase of 100,000 trials
+with 20 parameters and 6 metrics is written, and loaded as a user does.
 
     python benchmarks/many_trials.py [TRIALS]
 """
 
+import json
 import math
 import statistics
 import sys
@@ -30,12 +32,17 @@ from measuring import (
     verdict,
 )
 from phasetune import Study, StudyOutcome, run_study, trials
+from phasetune.report.frames import write_phase_frames
 from phasetune.run.ray.session import cluster, environment
 from phasetune.run.ray.terminal import Terminal
+from phasetune.store.digests import file_digest
+from phasetune.store.documents import write_document
 
 TUNE_TRIALS = 200
 GOAL = 100.0
 MOST_GROWTH = 1.2
+LOADED_TRIALS = 100_000
+MOST_LOADING_SECONDS = 2.0
 
 
 def study(num_trials: int) -> Study:
@@ -132,6 +139,51 @@ def compare_tables(outcome: StudyOutcome, experiment: Path, terminal: Terminal) 
     )
 
 
+def as_many(outcome: StudyOutcome, count: int) -> None:
+    """Let the plan and decision of a study say that it had so many trials, of more parameters and
+    metrics than it has; write the phase's table of them, and what the report notes of its files.
+    """
+    phase = outcome.paths.phase("one")
+    for path in (phase.plan, phase.decision):
+        record = json.loads(path.read_text())
+        record["trials"] = [varied(record["trials"][0], number) for number in range(count)]
+        record |= {"winner": "one-0", "leader": "one-0"} if path == phase.decision else {}
+        write_document(path, record)
+    write_phase_frames(outcome.paths.root.parent, outcome.paths, "one")
+    views = {f"trials/one-{number}/results.json": f"{number:032x}" for number in range(count)}
+    table = phase.trials.relative_to(outcome.paths.root).as_posix()
+    write_document(outcome.paths.views, {**views, table: file_digest(phase.trials)})
+
+
+def varied(trial: dict[str, Any], number: int) -> dict[str, Any]:
+    """A trial like this one, with a name, a key, settings and metrics of its own."""
+    kinds = [number, number / 7, f"text {number % 10}", number % 2 == 0]
+    settings = {f"nothing.parameter_{i}": kinds[i % 4] for i in range(20)}
+    summary = {"mean": number / 3, "sem": None, "values": [number / 3]}
+    changed = {"name": f"one-{number}", "key": f"{number:032x}", "settings": settings}
+    if "metrics" in trial:
+        changed["metrics"] = {f"metric_{i}": summary for i in range(6)}
+    return {**trial, **changed}
+
+
+def load_many(folder: Path) -> None:
+    outcome = run(1, folder)
+    phase, results = outcome.paths.phase("one"), outcome.paths.root.parent
+    written = timed(lambda: as_many(outcome, LOADED_TRIALS))
+    table = trials(results)
+    assert (table["metric_0"] == table["nothing.parameter_0"] / 3).all()
+    assert len(table) == LOADED_TRIALS
+    loads = [timed(lambda: trials(results)) for _ in range(5)]
+    mib = [path.stat().st_size / 2**20 for path in (phase.trials, phase.plan, phase.decision)]
+    is_fast = "reached" if statistics.median(loads) < MOST_LOADING_SECONDS else "MISSED"
+    print(
+        f"{LOADED_TRIALS:,} trials: documents and table written in {written:.0f} s; loaded in "
+        f"{spread(loads)} s, goal below {MOST_LOADING_SECONDS:g} s: {is_fast}; table "
+        f"{mib[0]:.0f} MiB, plan {mib[1]:.0f} MiB, decision {mib[2]:.0f} MiB",
+        flush=True,
+    )
+
+
 def compare_sizes(few: int, many: int) -> None:
     computing: dict[str, list[float]] = {str(few): [], str(many): []}
 
@@ -152,6 +204,7 @@ def main(num_trials: int) -> None:
     timed_run(10)  # what is imported once
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        load_many(folder / "loaded")
         compare_sizes(100, 1000)
         outcome = memory(folder, (100, 1000, num_trials))
         terminal = Terminal(folder / "ray.log")

@@ -13,6 +13,7 @@ from phasetune.run.events import Event
 TESTS = Path(__file__).parent
 
 os.environ["PHASETUNE_TRACKING"] = "none"  # tests of trackers ask for theirs
+os.environ["PHASETUNE_PAGE"] = "0"  # and those of pages
 
 StudyMaker = Callable[..., Study]
 

@@ -104,6 +104,10 @@ def load(path: Path) -> "Linear":
         return Linear(file["weights"], file["bias"])
 
 
+def example(data: Data) -> Any:
+    return data.parts["train"][0][:2]
+
+
 class Linear:
     """A linear model of a digit's 64 pixels, shape [n, 64], values in [0, 1]."""
 

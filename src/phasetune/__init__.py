@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         StudyOutcome,
         analysis,
         checkpoints,
+        compare,
         history,
         load_study,
         plan_study,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         run_study,
         run_trial,
         runs,
+        sync,
         trials,
     )
     from phasetune.errors import (
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
         StoreError,
         StudyError,
     )
+    from phasetune.report.page import write_page
+    from phasetune.report.training import kfold_report, training_report
     from phasetune.run.doctor.visit import doctor
     from phasetune.stage.contract import (
         Fold,
@@ -59,6 +63,7 @@ _HOMES = {
         "StudyOutcome",
         "analysis",
         "checkpoints",
+        "compare",
         "history",
         "load_study",
         "plan_study",
@@ -66,6 +71,7 @@ _HOMES = {
         "run_study",
         "run_trial",
         "runs",
+        "sync",
         "trials",
     ),
     "phasetune.errors": (
@@ -76,6 +82,8 @@ _HOMES = {
         "StoreError",
         "StudyError",
     ),
+    "phasetune.report.page": ("write_page",),
+    "phasetune.report.training": ("kfold_report", "training_report"),
     "phasetune.run.doctor.visit": ("doctor",),
     "phasetune.stage.contract": (
         "Fold",
@@ -127,10 +135,12 @@ __all__ = [
     "Workload",
     "analysis",
     "checkpoints",
+    "compare",
     "describe_reproducibility",
     "doctor",
     "file_digest",
     "history",
+    "kfold_report",
     "load_study",
     "plan_study",
     "recommended_loader_settings",
@@ -139,7 +149,10 @@ __all__ = [
     "run_trial",
     "runs",
     "set_seed",
+    "sync",
+    "training_report",
     "trials",
+    "write_page",
 ]
 
 

@@ -1,7 +1,6 @@
 """Studies as DataFrames."""
 
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,10 @@ def test_one_row_per_trial_and_phase(whole: StudyOutcome) -> None:
     assert first["margin: other >= 0.3"] == pytest.approx(0.7)
     assert math.isnan(first["score_sem"])
     assert {"reason", "note", "total_time_min"} < set(frame.columns)
+    assert set(frame["status"]) == {"done"}
+    assert frame["feasible"].all()
+    assert set(frame["device"]) == {"cpu"}
+    assert all((Path(path) / "results.json").is_file() for path in frame["path"])
 
 
 def test_with_replicates_a_trial_has_one_row_and_its_error(ran: Runner, results: Path) -> None:
@@ -42,6 +45,7 @@ def test_with_replicates_a_trial_has_one_row_and_its_error(ran: Runner, results:
     frame = trials_frame(results)
     assert len(frame) == 2
     assert (frame["replicates"] == 3).all()
+    assert (frame["replicates_done"] == 3).all()
     assert (frame["score_sem"] > 0).all()
 
 
@@ -64,7 +68,7 @@ def test_one_row_per_run_of_each_replicate(ran: Runner, results: Path) -> None:
     assert list(trained["fold"][:2]) == [0, 1]
     assert trained["key"].nunique() == 3 * 2
     assert all((Path(path) / "manifest.json").exists() for path in frame["path"])
-    assert (frame["state"] == "done").all()
+    assert (frame["status"] == "done").all()
     assert (frame["seconds"] >= 0).all()
 
 
@@ -81,12 +85,95 @@ def test_failed_runs_and_what_they_keep_from_running(ran: Runner, results: Path)
     points: list[dict[str, Any]] = [{"prepare.fault": "raise"}, {"train.value": 0.1}]
     ran(phases=[{"name": "one", "points": points}])
     frame = runs_frame(results).set_index("stage")
-    assert list(frame["state"]) == ["failed", "not_run", "done", "done"]
+    assert list(frame["status"]) == ["failed", "not_run", "done", "done"]
     assert frame["failure"].iloc[0] == "ValueError: scripted failure at step 1"
     assert frame["failure"].iloc[1:].isna().all()
+    trials = trials_frame(results)
+    assert list(trials["status"]) == ["failed", "done"]
+    assert list(trials["standing"]) == ["ineligible", "feasible"]
+    assert (trials["feasible"].isna()[0], trials["feasible"][1]) == (True, True)
+    assert list(trials["replicates_done"]) == [0, 1]
+    assert list(trials[["score", "seconds", "device"]].isna().all(axis=1)) == [True, False]
+
+
+def test_a_replicate_that_failed_is_not_counted(ran: Runner, results: Path, tmp_path: Path) -> None:
+    once: dict[str, Any] = {"train.fault": "raise", "train.marker": str(tmp_path / "happened")}
+    ran(replicates={"folds": 3}, phases=[{"name": "one", "points": [once, {}]}])
     bad = trials_frame(results).iloc[0]
-    assert bad["standing"] == "ineligible"
-    assert math.isnan(bad["score"])
+    assert (bad["status"], bad["replicates"], bad["replicates_done"]) == ("failed", 3, 2)
+    assert bad["score"] == 0.5
+    assert math.isnan(bad["seconds"])
+
+
+def test_seconds_count_each_run_of_all_replicates_once(ran: Runner, results: Path) -> None:
+    ran(replicates={"folds": 2}, phases=[{"name": "one", "points": [{}]}])
+    runs = runs_frame(results)
+    trained = runs[runs["stage"] == "train"]["seconds"]
+    prepared = runs[runs["stage"] == "prepare"]["seconds"]
+    assert prepared.nunique() == 1
+    expected = trained.sum() + prepared.iloc[0]
+    assert trials_frame(results)["seconds"][0] == pytest.approx(expected)
+
+
+def test_what_an_earlier_phase_or_another_study_computed_is_reused(
+    ran: Runner, results: Path
+) -> None:
+    two = [
+        {"name": "value", "grid": {"train.value": [0.2, 0.6]}},
+        {"name": "steps", "grid": {"train.steps": [3, 4]}},
+    ]
+    ran(phases=two)
+    ran(name="again", phases=two)
+    assert list(trials_frame(results, "scripted")["reused"]) == [False, False, True, False]
+    assert trials_frame(results, "again")["reused"].all()
+    last = runs_frame(results, "scripted").tail(4)
+    assert list(zip(last["stage"], last["reused"], strict=True)) == [
+        ("prepare", True),
+        ("train", True),
+        ("prepare", True),
+        ("train", False),
+    ]
+
+
+def test_a_study_without_a_decision_has_frames_with_columns_of_the_same_types(
+    ran: Runner, results: Path
+) -> None:
+    paths = ran(phases=[{"name": "one", "grid": {"train.value": [0.2, 0.6]}}]).paths
+    frames = (trials_frame, runs_frame, history_frame)
+    before = [frame(results) for frame in frames]
+    paths.phase("one").decision.unlink()
+    for full, empty in zip(before, (frame(results) for frame in frames), strict=True):
+        assert len(full)
+        assert empty.empty
+        pd.testing.assert_series_equal(full.dtypes[empty.columns], empty.dtypes)
+        assert len(empty.columns) >= 6
+
+
+def test_studies_with_other_parameters_keep_their_types(ran: Runner, results: Path) -> None:
+    ran(name="one", phases=[{"name": "only", "grid": {"train.steps": [2, 3]}}])
+    ran(
+        name="two",
+        workload="stages_of_frames",
+        objective={"metric": "found"},
+        constraints=[],
+        phases=[{"name": "only", "points": [{}]}],
+    )
+    frame = trials_frame(results)
+    assert frame["train.steps"].dtype == "Int64"
+    assert list(frame["train.steps"].isna()) == [False, False, True]
+    parameters = frame.iloc[2].filter(like="look.")
+    assert parameters.to_dict() == {
+        "look.depth": 3,
+        "look.is_fast": True,
+        "look.layers": "[8, 4]",
+        "look.password": "***",
+        "look.rate": math.inf,
+        "look.share": "sqrt",
+    }
+    dtypes = {name: str(frame[f"look.{name}"].dtype) for name in ("depth", "is_fast", "rate")}
+    assert dtypes == {"depth": "Int64", "is_fast": "boolean", "rate": "float64"}
+    assert frame["metric_note"][2] == 1.0
+    assert math.isnan(frame["metric_seconds"][2])
 
 
 def test_a_metric_that_is_no_number_is_nan(ran: Runner, results: Path) -> None:
@@ -108,46 +195,6 @@ def test_a_study_without_history_has_an_empty_frame(ran: Runner, results: Path) 
     assert history_frame(results).empty
     assert pd.read_parquet(outcome.paths.phase("one").history).empty
     assert len(trials_frame(results)) == 1
-
-
-@pytest.mark.parametrize("fault", ["none", "nan", "raise"])
-def test_parquet_is_what_the_frame_says(ran: Runner, results: Path, fault: str) -> None:
-    points: list[dict[str, Any]] = [
-        {"train.fault": fault, "train.steps": 2, "note": "odd"},
-        {"train.value": 0.1},
-    ]
-    two = [
-        {"name": "one", "points": points},
-        {"name": "two", "grid": {"train.steps": [4]}},
-    ]
-    outcome = ran(phases=two)
-    for frame, kept in ((trials_frame(results), "trials"), (history_frame(results), "history")):
-        whole = frame[frame["phase"] == "one"].dropna(axis="columns", how="all")
-        phase = pd.read_parquet(getattr(outcome.paths.phase("one"), kept))
-        pd.testing.assert_frame_equal(
-            phase.dropna(axis="columns", how="all"), whole, check_dtype=False, check_like=True
-        )
-
-
-def test_trials_are_read_from_the_phase_s_table_alone(ran: Runner, results: Path) -> None:
-    outcome = ran(phases=[{"name": "one", "grid": {"train.value": [0.2, 0.6]}}])
-    before = trials_frame(results)
-    shutil.rmtree(results / "store")
-    pd.testing.assert_frame_equal(trials_frame(results), before)
-    pd.testing.assert_frame_equal(outcome.phases["one"].trials, before, check_names=False)
-
-
-@pytest.mark.parametrize(
-    ("document", "column", "before", "now"),
-    [("decision", "standing", '"feasible"', "infeasible"), ("plan", "note", "null", "odd")],
-)
-def test_a_table_that_was_made_from_other_documents_is_not_read(
-    ran: Runner, results: Path, document: str, column: str, before: str, now: str
-) -> None:
-    paths = ran(phases=[{"name": "one", "grid": {"train.value": [0.2, 0.6]}}]).paths.phase("one")
-    path: Path = getattr(paths, document)
-    path.write_text(path.read_text().replace(f'"{column}": {before}', f'"{column}": "{now}"'))
-    assert list(trials_frame(results)[column]) == [now] * 2
 
 
 def test_a_phase_without_a_decision_has_no_trials(ran: Runner, results: Path) -> None:

@@ -145,3 +145,46 @@ def test_when_the_baseline_is_evaluated(changes: dict[str, Any], needed: bool) -
 def test_a_phase_of_python_is_the_phase_of_a_file() -> None:
     made = Phase(name="p", points=(Point(params={"fit.rate": 1}),))
     assert made == Phase.model_validate({"name": "p", "points": [{"fit.rate": 1}]})
+
+
+@pytest.mark.parametrize(
+    ("tracking", "found"),
+    [
+        (None, None),
+        ("none", {}),
+        (["none"], {}),
+        ([], {}),
+        ("jsonl", {"jsonl": None}),
+        (["mlflow", "tensorboard"], {"mlflow": None, "tensorboard": None}),
+        ({"mlflow": "http://localhost:5000"}, {"mlflow": "http://localhost:5000"}),
+        (
+            {"mlflow": "http://localhost:5000", "jsonl": None},
+            {"mlflow": "http://localhost:5000", "jsonl": None},
+        ),
+    ],
+)
+def test_the_ways_to_name_trackers(tracking: Any, found: dict[str, str | None] | None) -> None:
+    assert Study.model_validate(content(tracking=tracking)).tracking == found
+
+
+@pytest.mark.parametrize(
+    ("tracking", "message"),
+    [
+        (
+            "mlflo",
+            "tracking: must be none or name trackers, but names 'mlflo'; did you mean 'mlflow'?",
+        ),
+        (["none", "jsonl"], "tracking: must be none or name trackers, but names 'none'"),
+        (
+            {"x": 1},
+            "tracking: must be none or name trackers, but names 'x'; known: jsonl, mlflow, ",
+        ),
+        (5, "tracking: must be none, a tracker or a list of trackers, but is 5"),
+        ([1], "tracking: must be none, a tracker or a list of trackers, but is [1]"),
+        ({"mlflow": 5}, "tracking.mlflow: must be a valid string, but is 5"),
+        ({"mlflow": ""}, "tracking.mlflow: must have at least 1 character, but is ''"),
+    ],
+)
+def test_what_is_wrong_with_trackers(tracking: Any, message: str) -> None:
+    (problem,) = messages(tracking=tracking)
+    assert problem.startswith(message)

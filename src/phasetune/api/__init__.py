@@ -9,14 +9,25 @@ print(outcome.winner, outcome.phases["method"].trials)
 from phasetune.api.ask import Source, load_study, plan_study
 from phasetune.api.execute import run_study, run_trial
 from phasetune.api.outcome import PhaseOutcome, StudyOutcome
-from phasetune.api.read import analysis, checkpoints, history, restore_tuner, runs, trials
+from phasetune.api.read import (
+    analysis,
+    checkpoints,
+    compare,
+    history,
+    restore_tuner,
+    runs,
+    trials,
+)
+from phasetune.api.syncing import Synced, sync
 
 __all__ = [
     "PhaseOutcome",
     "Source",
     "StudyOutcome",
+    "Synced",
     "analysis",
     "checkpoints",
+    "compare",
     "history",
     "load_study",
     "plan_study",
@@ -24,5 +35,6 @@ __all__ = [
     "run_study",
     "run_trial",
     "runs",
+    "sync",
     "trials",
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from phasetune.api.ask import Source
+from phasetune.api.following import Followers, following
 from phasetune.api.outcome import StudyOutcome
 from phasetune.errors import PhasetuneError, StudyError
 from phasetune.report.results import write_trial_results
@@ -19,7 +20,7 @@ from phasetune.run.journal import Journal
 from phasetune.run.records import trial_record
 from phasetune.run.result import RunOptions
 from phasetune.store.driver_lock import DriverLock, driving
-from phasetune.store.paths import ResultsPaths, results_at
+from phasetune.store.paths import ResultsPaths, StudyPaths, results_at
 from phasetune.study.load import LoadedStudy, load
 from phasetune.study.problems import suggestion
 from phasetune.study.schema import Study
@@ -37,6 +38,7 @@ def run_study(
     retry_failed: bool = False,
     strict_environment: bool = False,
     shares: bool = True,
+    page: bool = False,
     listener: Listener | None = None,
 ) -> StudyOutcome:
     """Run a study, go on with it, or do nothing because all is done.
@@ -44,6 +46,7 @@ def run_study(
     `phase` (a name, or a number from 1) runs that phase alone. By default runs go through a
     private local Ray cluster; `address` joins a running one, `in_process` does without Ray.
     Without `shares` each trial has runs of its own: the study costs what its trials cost alone.
+    With `page` the report is also made to be looked at: `report.html`, and `figures/`.
 
     Raises:
         PhasetuneError: the study, its data or the results are not what they must be.
@@ -62,7 +65,16 @@ def run_study(
         result = driver.run()
         report = write_report(paths, study_paths, has_new_runs=result.account.has_news)
         stop.raise_if_asked()
+        if page and report["phases"] and not study_paths.page.exists():
+            _write_page(paths, study_paths)
     return StudyOutcome(paths=study_paths, result=result, report=report)
+
+
+def _write_page(paths: ResultsPaths, study: StudyPaths) -> None:
+    """The page is gone since the report says something else, or there never was one."""
+    from phasetune.report.page import write_study_page
+
+    write_study_page(paths, study)
 
 
 def run_trial(
@@ -119,18 +131,28 @@ def _driver(
 def _told(
     loaded: LoadedStudy, paths: ResultsPaths, listener: Listener | None
 ) -> Iterator[Listener]:
-    """Everybody who is told what happens, within the block; last of all how it ended."""
+    """Everybody who is told what happens, within the block; last of all how it ended.
+
+    What trackers are to be told of, such as the report, is made within the block.
+    """
     with closing(Journal(paths.study(loaded.study.name).events)) as journal:
         told = Listeners((listener or NullListener(), journal))
-        try:
-            yield told
-        except Interrupted as error:
-            told.notify(StudyEnded(outcome="interrupted", message=str(error)))
-            raise
-        except PhasetuneError as error:
-            told.notify(StudyEnded(outcome="refused", message=str(error)))
-            raise
-        told.notify(StudyEnded(outcome="done"))
+        with following(loaded, paths, told) as trackers:
+            try:
+                yield Listeners((told, trackers))
+            except Interrupted as error:
+                _end(told, trackers, StudyEnded(outcome="interrupted", message=str(error)))
+                raise
+            except PhasetuneError as error:
+                _end(told, trackers, StudyEnded(outcome="refused", message=str(error)))
+                raise
+            _end(told, trackers, StudyEnded(outcome="done"))
+
+
+def _end(told: Listener, trackers: Followers, ended: StudyEnded) -> None:
+    """Trackers come first: what they could not be told is told to people before the end."""
+    trackers.end(ended.outcome)
+    told.notify(ended)
 
 
 def _tell_who_left(lock: DriverLock, listener: Listener) -> None:

@@ -1,5 +1,6 @@
 """Read what studies left, as DataFrames or as Tune shows it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,9 @@ if TYPE_CHECKING:
 
 
 def trials(results: str | Path, study: str | None = None) -> "pd.DataFrame":
-    """One row per trial and phase of the studies below a results root.
+    """One row per trial of each decided phase of the studies below a results root.
+
+    Status, standing, parameters, margins, times, and per metric mean and standard error.
 
     Raises:
         StoreError: there is no such study.
@@ -19,7 +22,7 @@ def trials(results: str | Path, study: str | None = None) -> "pd.DataFrame":
 
 
 def runs(results: str | Path, study: str | None = None) -> "pd.DataFrame":
-    """One row per run of each trial's replicate: state, duration, device, path, metrics.
+    """One row per run of each trial's replicate: status, seconds, device, path, metrics.
 
     Raises:
         StoreError: there is no such study.
@@ -30,7 +33,7 @@ def runs(results: str | Path, study: str | None = None) -> "pd.DataFrame":
 
 
 def history(results: str | Path, study: str | None = None) -> "pd.DataFrame":
-    """One row per distinct run and reported step.
+    """One row per distinct run and reported step, the last report of each step.
 
     Raises:
         StoreError: there is no such study.
@@ -49,6 +52,31 @@ def checkpoints(results: str | Path, study: str | None = None) -> "pd.DataFrame"
     from phasetune.report.checkpoints import checkpoints_frame
 
     return checkpoints_frame(Path(results).resolve(), study)
+
+
+def compare(
+    results: str | Path,
+    *more: str | Path,
+    study: str | None = None,
+    sort_by: str | None = None,
+    filters: str | Sequence[str] = (),
+) -> "pd.DataFrame":
+    """The trials of studies side by side: the parameters that differ, metrics, standing.
+
+    The best by the objective is first. `sort_by` names another column, the least of it first, or
+    with a `-` before it the greatest. `filters` are conditions such as `class_1_accuracy >= 0.3` or
+    `phase == architecture` that all hold for the trials shown.
+
+    Raises:
+        StoreError: there is no such study, or no such column.
+        StudyError: a filter can't be read, or the studies have different objectives and `sort_by`
+            is not given.
+    """
+    from phasetune.report.compare import compared
+
+    sentences = [filters] if isinstance(filters, str) else filters
+    roots = [Path(root) for root in (results, *more)]
+    return compared(roots, study=study, sort_by=sort_by, filters=sentences).table
 
 
 def analysis(

@@ -23,7 +23,8 @@ def doctor(
         typer.Option(
             "--tracking",
             metavar="URI",
-            help="The MLflow tracking store to ask; default: mlflow.db in the results.",
+            help="The MLflow tracking store to ask; default: MLFLOW_TRACKING_URI, else mlflow.db "
+            "in the results.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,

@@ -7,7 +7,13 @@ import typer
 
 from phasetune.cli.data import DebugOption, data
 from phasetune.cli.doctor import doctor
+from phasetune.cli.formats import LogFormat, LogFormatOption, telling
+from phasetune.cli.report import report
+from phasetune.cli.status import status
 from phasetune.cli.storage import ResultsArgument, StudyOption, checkpoints, gc
+from phasetune.cli.sync import sync
+from phasetune.cli.tables import compare, export
+from phasetune.cli.ui import ui
 
 app = typer.Typer(
     help="Phased studies on Ray Tune: one study file, one command.",
@@ -106,6 +112,16 @@ def run(
         ),
     ] = False,
     no_sharing: NoSharingOption = False,
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page/--no-page",
+            envvar="PHASETUNE_PAGE",
+            show_envvar=False,
+            help="Make report.html and figures/ at the end.",
+        ),
+    ] = True,
+    log_format: LogFormatOption = LogFormat.AUTO,
     debug: DebugOption = False,
 ) -> None:
     """Run a study, go on with it, or do nothing because all is done."""
@@ -113,25 +129,25 @@ def run(
 
     with guarded(debug=debug):
         from phasetune.api import run_study
-        from phasetune.cli.progress import Progress
         from phasetune.cli.summary import print_outcome
         from phasetune.study.load import load
 
         loaded = load(study, overrides or ())
-        progress = Progress(loaded.study, results)
-        outcome = run_study(
-            loaded,
-            results=results,
-            phase=phase,
-            in_process=in_process,
-            address=address,
-            max_concurrent=max_concurrent,
-            retry_failed=retry_failed,
-            strict_environment=strict_environment,
-            shares=not no_sharing,
-            listener=progress,
-        )
-        print_outcome(outcome, results, progress)
+        with telling(log_format, study=loaded.study.name, results=results) as told:
+            outcome = run_study(
+                loaded,
+                results=results,
+                phase=phase,
+                in_process=in_process,
+                address=address,
+                max_concurrent=max_concurrent,
+                retry_failed=retry_failed,
+                strict_environment=strict_environment,
+                shares=not no_sharing,
+                page=page,
+                listener=told.listener,
+            )
+        print_outcome(outcome, results, told)
         raise typer.Exit(outcome.exit_code)
 
 
@@ -145,6 +161,7 @@ def trial(
     address: AddressOption = None,
     in_process: InProcessOption = False,
     retry_failed: RetryFailedOption = False,
+    log_format: LogFormatOption = LogFormat.AUTO,
     debug: DebugOption = False,
 ) -> None:
     """Run one trial of a study by its name, alone; decides nothing."""
@@ -152,22 +169,22 @@ def trial(
 
     with guarded(debug=debug):
         from phasetune.api import run_trial
-        from phasetune.cli.progress import Progress
         from phasetune.cli.summary import print_trial
         from phasetune.study.load import load
 
         loaded = load(study, overrides or ())
-        found, account = run_trial(
-            loaded,
-            name,
-            results=results,
-            in_process=in_process,
-            address=address,
-            max_concurrent=max_concurrent,
-            retry_failed=retry_failed,
-            listener=Progress(loaded.study, results),
-        )
-        print_trial(found, account, loaded.study, results)
+        with telling(log_format, study=loaded.study.name, results=results) as told:
+            found, account = run_trial(
+                loaded,
+                name,
+                results=results,
+                in_process=in_process,
+                address=address,
+                max_concurrent=max_concurrent,
+                retry_failed=retry_failed,
+                listener=told.listener,
+            )
+        print_trial(found, account, loaded.study, results, told)
         raise typer.Exit(1 if account.failures else 0)
 
 
@@ -191,7 +208,13 @@ def best(
 
 app.command()(checkpoints)
 app.command()(gc)
+app.command()(compare)
+app.command()(export)
+app.command()(report)
 app.command()(doctor)
+app.command()(status)
+app.command()(sync)
+app.command()(ui)
 
 
 def main() -> None:

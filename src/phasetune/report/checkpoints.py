@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from phasetune.report.frames import with_metrics
+from phasetune.report.frames.columns import CHECKPOINTS
+from phasetune.report.frames.table import Row, frame_of
 from phasetune.store.inventory import checkpoint_record, checkpoints
 from phasetune.store.paths import results_at
 
@@ -15,6 +16,5 @@ def checkpoints_frame(results: Path, study: str | None = None) -> pd.DataFrame:
     for found in checkpoints(results_at(results), study):
         record = checkpoint_record(found)
         texts = {"studies": ", ".join(found.studies), "why": ", ".join(found.why)}
-        metrics = record.pop("metrics")
-        rows.append(with_metrics({**record, **texts}, metrics))
-    return pd.DataFrame(rows)
+        rows.append(Row(about={**record, **texts}, metrics=found.metrics))
+    return frame_of(rows, CHECKPOINTS)

@@ -1,7 +1,8 @@
 """Write what a study leaves for people: report, analysis, best settings, trials by name, frames.
 
 All of it follows from the decisions and the store. Where the report would say what it says
-already and nothing was executed, nothing is written and nothing heavy is imported.
+already and nothing was executed, nothing is written and nothing heavy is imported. The page to look
+at is made of the same, by `page`; one that says something else than the report goes.
 """
 
 from typing import Any
@@ -22,6 +23,7 @@ def write_report(results: ResultsPaths, study: StudyPaths, *, has_new_runs: bool
     phases = [record["phase"] for record in report["phases"]]
     if not has_new_runs and _says_already(study, report) and are_views_whole(study, report):
         return report
+    withdraw(study.page)
     for phase in phases:
         write_phase_results(results, study, phase)
     _write_frames(results, study, phases)

@@ -131,7 +131,7 @@ def retire_decisions(paths: StudyPaths, phases: Iterable[str]) -> list[str]:
             inputs = str((_readable_decision(phase) or {}).get("inputs", "unreadable"))
             commit(phase.decision, phase.old_decision(inputs))
             retired.append(name)
-    for view in (paths.report, paths.analysis, paths.best, paths.final, paths.model):
+    for view in (paths.report, paths.page, paths.analysis, paths.best, paths.final, paths.model):
         withdraw(view)
     return retired
 

@@ -146,7 +146,9 @@ class Workload(Protocol):
 
     It may have `check(params, data) -> Iterable[str]`: rules across stages, in one sentence each;
     `advise(params, data, *, device) -> Iterable[str]`: what is allowed, but should be known
-    before it runs on a device; and `load(path) -> Predictor`. Its `Data` may have
+    before it runs on a device; `load(path) -> Predictor`; and, beside `load`,
+    `example(data) -> inputs`: a few inputs such as `predict` takes, from which a tracker knows what
+    the final model wants and gives (the inputs themselves are not kept). Its `Data` may have
     `check(*, folds: int) -> Iterable[str]`: what is wrong with the content, asked before anything
     is trained.
     """

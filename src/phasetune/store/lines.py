@@ -9,13 +9,15 @@ takes away are the last ones.
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from phasetune.store.documents import plain
 from phasetune.store.durable import make_folder
+
+_TAIL_BYTES = 1 << 16
 
 
 def line_text(entry: Mapping[str, Any]) -> str:
@@ -72,7 +74,7 @@ class LinesReader:
         self.path = path
         self.position = position
 
-    def new(self) -> Iterator[dict[str, Any]]:
+    def new(self) -> Generator[dict[str, Any], None, None]:
         """Entries that were not read yet; `position` is behind the last one that was given.
 
         Nothing where the file is not there, is no plain file, or is shorter than what was read.
@@ -97,6 +99,16 @@ class LinesReader:
             return max(0, self.path.stat().st_size - self.position)
         except OSError:
             return 0
+
+
+def last_entry(path: Path) -> dict[str, Any] | None:
+    """The last line that is whole and within the last 64 KiB; None where there is none."""
+    found: dict[str, Any] | None = None
+    with suppress(OSError):
+        start = max(0, path.stat().st_size - _TAIL_BYTES)
+        for entry in LinesReader(path, position=start).new():
+            found = entry
+    return found
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

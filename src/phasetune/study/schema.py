@@ -20,6 +20,7 @@ from pydantic import (
 
 from phasetune.errors import StudyError
 from phasetune.study.constraint import Constraint, parse_constraint
+from phasetune.study.trackers import Tracking
 from phasetune.study.wording import shown, shown_key
 
 RUN_FIELDS = frozenset({"workload", "sources", "seed", "data", "params", "numerics"})
@@ -201,25 +202,6 @@ class Final(_Closed):
 
     refit: bool = True
     test: bool = True
-
-
-def _tracked_by(given: Any) -> Any:
-    """`none`, a tracker's name, a list of names, or names with where each one writes."""
-    if given == "none":
-        return {}
-    if isinstance(given, str):
-        return {given: None}
-    if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given):
-        return dict.fromkeys(given)
-    return given
-
-
-TrackerName = Literal["mlflow", "jsonl", "tensorboard", "wandb"]
-Tracking = Annotated[
-    dict[TrackerName, Annotated[str, Field(min_length=1, max_length=2000)] | None],
-    BeforeValidator(_tracked_by),
-]
-"""Whom to tell, and where each one writes; None for its usual place."""
 
 
 class Study(_Closed):

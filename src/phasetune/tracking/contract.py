@@ -12,6 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
+MOST_STEPS = 1000
+"""How many steps are told at once."""
+
+Kind = Literal["study", "phase", "trial", "replicate"]
+"""What a record is about, from the top down."""
+
 
 class Status(StrEnum):
     """How far a record is; words as MLflow has them."""
@@ -51,14 +57,17 @@ class Record:
     """All that is known of a study, phase, trial or replicate.
 
     `id` is the same whenever the study goes on, and unique in it; `parent` is the id of the record
-    above, None for the study. `metrics` are final ones. `artifacts` are files and folders by where
-    they go in the tracker's store; `model` is the folder of the winner's model, and `workload` the
-    import path that loads it.
+    above, None for the study. `params` never change under an id. `metrics` are final ones.
+    `artifacts` are files and folders by where they go in the tracker's store, told again when they
+    change; `model` is the folder of the winner's model, and `workload` the import path that loads
+    it.
+
+    What can stop being true keeps its tag with another value, such as `winner` with `false`.
     """
 
     id: str
     parent: str | None
-    kind: Literal["study", "phase", "trial", "replicate"]
+    kind: Kind
     name: str
     status: Status
     started: float | None = None
@@ -82,7 +91,11 @@ class Forgotten(Exception):  # noqa: N818 - not an error: all is told again
 
 class Tracker(Protocol):
     """Is told records, by one thread alone. Each method may block, and may raise `Unavailable` or
-    `Forgotten`; what else it raises is a fault of that record, which is passed over and told of.
+    `Forgotten`; what else it raises is a fault of that record, which is passed over, told of, and
+    tried again at the end.
+
+    What `open` returned, a record's handle, is kept with the study: later processes use it without
+    calling `open` again.
     """
 
     name: str
@@ -100,16 +113,22 @@ class Tracker(Protocol):
         """
 
     def last_steps(self, handle: str) -> Mapping[str, int]:
-        """Per stage, the last step that the store has of a record that was begun earlier."""
+        """Per stage, the last step that the store has of a record that was begun earlier.
+
+        Asked for the study's own record when a process begins: `Forgotten` where the store has no
+        such record.
+        """
 
     def log(self, handle: str, series: Series) -> None:
-        """Tell of steps that were not told before."""
+        """Tell of steps that were not told before; at most `MOST_STEPS` at once."""
 
     def update(self, handle: str, record: Record, *, told: Record | None) -> None:
         """Tell parameters, tags, final metrics, artifacts, status; `told` is what it was told last
-        by this process, None where that is not known. Nothing of the record is taken back but tags,
-        metrics and status, which are replaced.
+        by this process, None where that is not known.
+
+        Tags, metrics, artifacts and status replace what was told under the same name; what the
+        record does not name stays.
         """
 
     def close(self) -> None:
-        """Flush and leave."""
+        """Flush and leave; called once, also after `Unavailable`, and also without `connect`."""

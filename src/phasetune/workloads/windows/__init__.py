@@ -18,6 +18,9 @@ from phasetune.workloads.windows.data import Data
 from phasetune.workloads.windows.params import Finetune, Pretrain, Test
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from phasetune.workloads.windows.predictor import WindowClassifier, WindowEncoder
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "Test",
     "advise",
     "check",
+    "example",
     "load",
     "load_encoder",
 ]
@@ -70,6 +74,15 @@ def load(path: str | Path, *, device: str = "cpu") -> "WindowClassifier":
     from phasetune.workloads.windows.predictor import load_classifier
 
     return load_classifier(Path(path), device=device)
+
+
+def example(data: Data) -> "NDArray[np.float32]":
+    """A few windows such as `predict` takes, shape [n, time, channel].
+
+    Raises:
+        OSError, StageError: the data is not there, or not what it must be.
+    """
+    return data.windows_of("train")[:2]
 
 
 def load_encoder(path: str | Path, *, device: str = "cpu") -> "WindowEncoder":

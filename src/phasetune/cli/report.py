@@ -1,0 +1,57 @@
+"""The command `phasetune report`: a study as a page, as Markdown, as LaTeX tables; or one run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phasetune.cli.data import DebugOption
+from phasetune.cli.storage import ResultsArgument, StudyOption
+
+FormatOption = Annotated[
+    str, typer.Option("--format", metavar="NAMES", help="Some of html,md,tex; with commas.")
+]
+RunOption = Annotated[
+    str | None,
+    typer.Option("--run", metavar="NAME", help="The training of one run or trial instead."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="DIR", help="Where to write; the study's own folder."),
+]
+
+
+def report(
+    results: ResultsArgument,
+    study: StudyOption = None,
+    formats: FormatOption = "html",
+    run: RunOption = None,
+    out: OutOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write what a study found: decisions in words, figures, tables, warnings."""
+    from phasetune.cli.guard import guarded
+
+    with guarded(debug=debug):
+        if run is not None:
+            typer.echo(_run_report(results, study, run, out))
+            return
+        from phasetune.report.page import write_page
+
+        names = [name.strip() for name in formats.split(",") if name.strip()]
+        for path in write_page(results, study, formats=names, out=out):
+            typer.echo(path)
+
+
+def _run_report(results: Path, study: str | None, name: str, out: Path | None) -> Path:
+    from phasetune.errors import StoreError
+    from phasetune.report.document import chosen_studies
+    from phasetune.report.training import write_run_report
+    from phasetune.store.paths import results_at
+
+    paths = results_at(results)
+    found = chosen_studies(paths.root, study)
+    if len(found) > 1:
+        names = ", ".join(entry.root.name for entry in found)
+        raise StoreError(f"{results} holds several studies; choose one with --study: {names}")
+    return write_run_report(paths, found[0], name, out)

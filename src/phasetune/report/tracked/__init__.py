@@ -1,0 +1,1 @@
+"""What a study left and leaves, as records for trackers."""
