@@ -64,7 +64,7 @@ _FOLDER = TemporaryDirectory(prefix="phasetune-test-mlflow-")
 @cache
 def _database() -> Path:
     folder = Path(_FOLDER.name)
-    command = [sys.executable, "-m", "phasetune.tracking.mlflow_database"]
+    command = [sys.executable, "-m", "phasetune.tracking.mlflow.database"]
     subprocess.run([*command, str(folder / "mlflow.db"), str(folder)], check=True)
     return folder / "mlflow.db"
 

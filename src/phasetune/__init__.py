@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         StoreError,
         StudyError,
     )
-    from phasetune.report.page import write_page
+    from phasetune.report.page.write import write_page
     from phasetune.report.training import kfold_report, training_report
     from phasetune.run.doctor.visit import doctor
     from phasetune.stage.contract import (
@@ -82,7 +82,7 @@ _HOMES = {
         "StoreError",
         "StudyError",
     ),
-    "phasetune.report.page": ("write_page",),
+    "phasetune.report.page.write": ("write_page",),
     "phasetune.report.training": ("kfold_report", "training_report"),
     "phasetune.run.doctor.visit": ("doctor",),
     "phasetune.stage.contract": (

@@ -197,7 +197,11 @@ def test_watching_ends_with_the_study_or_by_ctrl_c(ends_by: str, begun: StudyPat
 
 
 def test_it_starts_without_anything_heavy() -> None:
-    for module in ("phasetune.cli.main", "phasetune.cli.standing", "phasetune.cli.standing_json"):
+    for module in (
+        "phasetune.cli.main",
+        "phasetune.cli.display.standing",
+        "phasetune.cli.display.standing_json",
+    ):
         done = subprocess.run(
             [sys.executable, "-c", IMPORT, module], capture_output=True, text=True, check=True
         )

@@ -72,7 +72,7 @@ def run_study(
 
 def _write_page(paths: ResultsPaths, study: StudyPaths) -> None:
     """The page is gone since the report says something else, or there never was one."""
-    from phasetune.report.page import write_study_page
+    from phasetune.report.page.write import write_study_page
 
     write_study_page(paths, study)
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from phasetune.cli.data import DebugOption, data
+from phasetune.cli.display.formats import LogFormat, LogFormatOption, telling
 from phasetune.cli.doctor import doctor
-from phasetune.cli.formats import LogFormat, LogFormatOption, telling
 from phasetune.cli.report import report
 from phasetune.cli.status import status
 from phasetune.cli.storage import ResultsArgument, StudyOption, checkpoints, gc

@@ -36,7 +36,7 @@ def report(
         if run is not None:
             typer.echo(_run_report(results, study, run, out))
             return
-        from phasetune.report.page import write_page
+        from phasetune.report.page.write import write_page
 
         names = [name.strip() for name in formats.split(",") if name.strip()]
         for path in write_page(results, study, formats=names, out=out):

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasetune.cli.data import DebugOption
-from phasetune.cli.formats import can_draw
+from phasetune.cli.display.formats import can_draw
 from phasetune.cli.storage import ResultsArgument, StudyOption
 from phasetune.errors import StudyError
 
 if TYPE_CHECKING:
-    from phasetune.cli.standing import StudyStanding
+    from phasetune.cli.display.standing import StudyStanding
 
 _EVERY_SECONDS = 0.5
 
@@ -33,7 +33,7 @@ def status(
     from phasetune.cli.guard import guarded
 
     with guarded(debug=debug):
-        from phasetune.cli.standing import standings
+        from phasetune.cli.display.standing import standings
 
         if watch and as_json:
             raise StudyError(
@@ -50,9 +50,9 @@ def status(
 def _print(found: "Sequence[StudyStanding]", results: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
-    from phasetune.cli.standing import print_standings
-    from phasetune.cli.standing_json import standings_text
-    from phasetune.cli.surroundings import Surveyor
+    from phasetune.cli.display.standing import print_standings
+    from phasetune.cli.display.standing_json import standings_text
+    from phasetune.cli.display.surroundings import Surveyor
 
     surveyor = Surveyor(results)
     surveyor.ask()
@@ -80,9 +80,9 @@ def _watch(found: "Sequence[StudyStanding]", results: Path) -> None:
 
 
 def _draw_on(found: "Sequence[StudyStanding]", results: Path) -> None:
-    from phasetune.cli.live import Screen, stays
-    from phasetune.cli.standing import standings_view
-    from phasetune.cli.surroundings import Surveyor
+    from phasetune.cli.display.live import Screen, stays
+    from phasetune.cli.display.standing import standings_view
+    from phasetune.cli.display.surroundings import Surveyor
 
     surveyor, screen, lines = Surveyor(results), Screen(), list[str]()
     try:
@@ -98,7 +98,7 @@ def _draw_on(found: "Sequence[StudyStanding]", results: Path) -> None:
 
 
 def _print_on(found: "Sequence[StudyStanding]") -> None:
-    from phasetune.cli.progress import PatientConsole
+    from phasetune.cli.display.progress import PatientConsole
 
     console = PatientConsole(file=sys.stdout, highlight=False, soft_wrap=True)
     while any(standing.state.is_open for standing in found):

@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from phasetune.api import StudyOutcome
-from phasetune.cli.formats import Telling
+from phasetune.cli.display.formats import Telling
+from phasetune.cli.display.progress import Counts
 from phasetune.cli.guard import same_command
-from phasetune.cli.progress import Counts
 from phasetune.errors import StoreError
 from phasetune.report.analysis import (
     print_phase_table,

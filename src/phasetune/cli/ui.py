@@ -19,7 +19,7 @@ from phasetune.errors import StoreError, StudyError
 
 if TYPE_CHECKING:
     from phasetune.store.paths import ResultsPaths
-    from phasetune.tracking.mlflow_store import MlflowPlace
+    from phasetune.tracking.mlflow.store import MlflowPlace
 
 _HOST = "127.0.0.1"
 _FIRST_PORT, _PORTS = 5000, 100
@@ -70,7 +70,7 @@ def ui(
 def _place(paths: "ResultsPaths", study: str | None) -> "MlflowPlace":
     """The one store that the study, or each study of the results, is told to."""
     from phasetune.report.document import chosen_studies, kept_study
-    from phasetune.tracking.mlflow_store import mlflow_place
+    from phasetune.tracking.mlflow.store import mlflow_place
 
     kept = [kept_study(found) for found in chosen_studies(paths.root, study)]
     targets = [{"mlflow": None} if one.tracking is None else one.tracking for one in kept]

@@ -10,8 +10,8 @@ from phasetune.errors import StudyError
 from phasetune.store.paths import ResultsPaths, StudyPaths
 from phasetune.tracking.contract import Tracker
 from phasetune.tracking.jsonl import JsonlTracker, jsonl_file
-from phasetune.tracking.mlflow_store import mlflow_place
-from phasetune.tracking.mlflow_tracker import MlflowTracker
+from phasetune.tracking.mlflow.store import mlflow_place
+from phasetune.tracking.mlflow.tracker import MlflowTracker
 from phasetune.tracking.tensorboard import TensorBoardTracker, tensorboard_folder
 from phasetune.tracking.wandb import WandbTracker, wandb_place
 

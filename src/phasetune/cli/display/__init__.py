@@ -1,0 +1,1 @@
+"""What a running study looks like on a terminal, and in lines."""

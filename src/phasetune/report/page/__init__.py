@@ -1,0 +1,1 @@
+"""The report to look at: one content, as a page, as Markdown, as LaTeX."""

@@ -1,0 +1,1 @@
+"""MLflow as a tracker: its store, its limits, its models."""
