@@ -118,7 +118,7 @@ def test_a_failing_run_does_not_take_the_study_down(
     traceback = failed["ValueError: scripted failure at step 1"].read_text()
     assert 'raise ValueError(f"scripted failure at step {step}")' in traceback
     assert len(heard.of(RunFailed)) == 2
-    states = {row["state"] for row in _runs(outcome)}
+    states = {row["status"] for row in _runs(outcome)}
     assert states == {"done", "failed", "not_run"}
 
 

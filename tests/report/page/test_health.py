@@ -254,7 +254,7 @@ def test_every_check_says_what_it_is_about() -> None:
 
 
 def test_the_guide_names_every_check() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
+    guide = (Path(__file__).parents[3] / "docs" / "report.md").read_text()
     told = re.findall(r"^\| `(\w+)`( \(note\))? \|", guide, re.MULTILINE)
     notes = {name: Severity.NOTE if note else Severity.WARNING for name, note in told}
     assert notes == {check.__name__: severity for check, severity in CHECKS.items()}

@@ -45,7 +45,7 @@ def page_text(content: StudyContent, figures: Sequence[StudyFigure]) -> str:
 
 def _template(name: str) -> "Template":
     environment = Environment(
-        loader=PackageLoader("phasetune.report"),
+        loader=PackageLoader("phasetune.report.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
