@@ -206,15 +206,8 @@ def best(
         print_best(results, study, as_yaml=as_yaml)
 
 
-app.command()(checkpoints)
-app.command()(gc)
-app.command()(compare)
-app.command()(export)
-app.command()(report)
-app.command()(doctor)
-app.command()(status)
-app.command()(sync)
-app.command()(ui)
+for _command in (status, report, compare, export, ui, sync, checkpoints, gc, doctor):
+    app.command()(_command)
 
 
 def main() -> None:
