@@ -59,6 +59,7 @@ def study(num_trials: int) -> Study:
             "objective": {"metric": "score"},
             "phases": [{"name": "one", "grid": grid}],
             "final": {"refit": False, "test": False},
+            "tracking": "none",
         }
     )
 

@@ -64,6 +64,7 @@ def study(sigmas: list[float]) -> Study:
             "params": {"pretrain": pretrain, "finetune": finetune},
             "replicates": {"folds": 2},
             "objective": {"metric": "accuracy", "mode": "max"},
+            "tracking": "none",
             "phases": [
                 {"name": "timewarp", "grid": {"finetune.time_warp_sigma": sigmas}},
                 {"name": "architecture", "points": sizes},

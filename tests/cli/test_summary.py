@@ -201,8 +201,10 @@ def test_what_to_type_next_is_what_shows_more(written: StudyWriter, folder: Path
         said = phasetune("run", written(phases=[*ONE, TWO]), "--in-process", *arguments)
         return said.out.partition("Next: ")[2].replace("      ", "").splitlines()
 
-    best, compare = "phasetune best results --study scripted", "phasetune compare results"
-    assert following("--phase", "one") == [best, compare, "phasetune status results"]
+    best = "phasetune best results --study scripted"
+    compare = "phasetune compare results --study scripted"
+    status = "phasetune status results --study scripted"
+    assert following("--phase", "one") == [best, compare, status]
     assert following() == [best, compare]
     (folder / "results/mlflow.db").touch()
     assert following() == [best, compare, "phasetune ui results"]
@@ -216,3 +218,20 @@ def test_a_page_to_look_at_is_named_where_it_is(written: StudyWriter, folder: Pa
         page.touch() if is_there else page.unlink()
         said = phasetune("run", study, "--in-process")
         assert ("Look at it      results/scripted/report.html" in said.out) is is_there
+
+
+def test_what_a_failure_says_drives_no_terminal(
+    written: StudyWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def follow(*_: object) -> None:
+        raise ValueError("boom \x1b[31m red")
+
+    monkeypatch.setattr("scripted.follow", follow)
+    said = phasetune("run", written(phases=ONE), "--in-process")
+    assert said.out.count("ValueError: boom ?[31m red") >= 2
+    assert "\x1b" not in said.out
+
+
+def test_nothing_to_decide_from_suggests_no_best(written: StudyWriter) -> None:
+    study = written(phases=ONE, constraints=["score >= 2"])
+    assert "phasetune best" not in phasetune("run", study, "--in-process").out

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,22 @@ def run_with_secret(arguments: list[str], folder: Path) -> str:
     )
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def test_variables_may_come_and_go_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "a-secret-value")
+    is_over = threading.Event()
+
+    def flip() -> None:
+        while not is_over.is_set():
+            os.environ["OMP_NUM_THREADS"] = "1"
+            os.environ.pop("OMP_NUM_THREADS")
+
+    flipping = threading.Thread(target=flip)
+    flipping.start()
+    try:
+        found = {masked("it is a-secret-value") for _ in range(20_000)}
+    finally:
+        is_over.set()
+        flipping.join()
+    assert found == {"it is ***"}

@@ -1,5 +1,6 @@
 """Run a study, or one trial of it."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from phasetune.run.backend import Backend, InProcessBackend
 from phasetune.run.driver import Driver
 from phasetune.run.events import Listener, Listeners, Noticed, NullListener, StudyEnded
 from phasetune.run.executor import Account
-from phasetune.run.interrupt import Interrupted, StopSwitch
+from phasetune.run.interrupt import StopSwitch
 from phasetune.run.journal import Journal
 from phasetune.run.records import trial_record
 from phasetune.run.result import RunOptions
@@ -66,15 +67,25 @@ def run_study(
         report = write_report(paths, study_paths, has_new_runs=result.account.has_news)
         stop.raise_if_asked()
         if page and report["phases"] and not study_paths.page.exists():
-            _write_page(paths, study_paths)
+            _write_page(paths, study_paths, driver.listener)
+            stop.raise_if_asked()
     return StudyOutcome(paths=study_paths, result=result, report=report)
 
 
-def _write_page(paths: ResultsPaths, study: StudyPaths) -> None:
-    """The page is gone since the report says something else, or there never was one."""
+def _write_page(paths: ResultsPaths, study: StudyPaths, listener: Listener) -> None:
+    """The page is gone since the report says something else, or there never was one.
+
+    All is decided and kept by now, so whatever keeps the page from being made is only told.
+    """
     from phasetune.report.page.write import write_study_page
 
-    write_study_page(paths, study)
+    listener.notify(Noticed(message="drawing the report"))
+    try:
+        write_study_page(paths, study)
+    except Exception as error:
+        message = f"the report could not be drawn: {type(error).__name__}: {error}"
+        again = shlex.join(["phasetune", "report", str(paths.root), "--study", study.root.name])
+        listener.notify(Noticed(message=f"warning: {message}; try `{again}`"))
 
 
 def run_trial(
@@ -140,13 +151,18 @@ def _told(
         with following(loaded, paths, told) as trackers:
             try:
                 yield Listeners((told, trackers))
-            except Interrupted as error:
-                _end(told, trackers, StudyEnded(outcome="interrupted", message=str(error)))
-                raise
-            except PhasetuneError as error:
-                _end(told, trackers, StudyEnded(outcome="refused", message=str(error)))
+            except BaseException as error:
+                _end(told, trackers, _ended_by(error))
                 raise
             _end(told, trackers, StudyEnded(outcome="done"))
+
+
+def _ended_by(error: BaseException) -> StudyEnded:
+    if isinstance(error, PhasetuneError):
+        return StudyEnded(outcome="refused", message=str(error))
+    if isinstance(error, Exception):  # a fault of ours, which flies
+        return StudyEnded(outcome="refused", message=f"{type(error).__name__}: {error}")
+    return StudyEnded(outcome="interrupted", message=str(error))
 
 
 def _end(told: Listener, trackers: Followers, ended: StudyEnded) -> None:

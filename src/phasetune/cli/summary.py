@@ -12,7 +12,7 @@ from rich.text import Text
 
 from phasetune.api import StudyOutcome
 from phasetune.cli.display.formats import Telling
-from phasetune.cli.display.progress import Counts
+from phasetune.cli.display.progress import Counts, printable
 from phasetune.cli.guard import same_command
 from phasetune.errors import StoreError
 from phasetune.report.analysis import (
@@ -80,13 +80,15 @@ def _next(paths: StudyPaths, report: Mapping[str, Any]) -> Iterator[str]:
     """Commands that show more of what there is."""
     results = ResultsPaths(paths.root.parent)
     root = shlex.quote(str(results.root))
-    yield f"phasetune best {root} --study {paths.root.name}"
+    of_study = f"{root} --study {paths.root.name}"
+    if report["final_recommendation"] is not None:
+        yield f"phasetune best {of_study}"
     if sum(len(record["trials"]) for record in report["phases"]) > 1:
-        yield f"phasetune compare {root}"
+        yield f"phasetune compare {of_study}"
     if results.mlflow.exists():
         yield f"phasetune ui {root}"
     if not report["is_complete"]:
-        yield f"phasetune status {root}"
+        yield f"phasetune status {of_study}"
 
 
 def _print_decision(console: Console, record: Mapping[str, Any]) -> None:
@@ -96,7 +98,7 @@ def _print_decision(console: Console, record: Mapping[str, Any]) -> None:
         console.print(sentence, markup=False)
     if record["winner"] is None:
         for sentence in standing_sentences(record):
-            console.print(f"- {sentence}", markup=False)
+            console.print(f"- {printable(sentence)}", markup=False)
 
 
 def _print_final(console: Console, report: Mapping[str, Any]) -> None:
@@ -104,7 +106,7 @@ def _print_final(console: Console, report: Mapping[str, Any]) -> None:
     if final is None:
         return
     if final["state"] != "done":
-        console.print(f"\nThe final model failed: {final['reason']}", markup=False)
+        console.print(f"\nThe final model failed: {printable(final['reason'])}", markup=False)
     elif final["test"] is not None:
         metric = report["study"]["objective"]["metric"]
         value = final["test"].get(metric)
@@ -117,7 +119,8 @@ def _print_failures(console: Console, failures: Sequence[FailedRun]) -> None:
         return
     console.print(f"\n{len(failures)} failed:", markup=False, style="bold")
     for failed in failures:
-        console.print(f"- {failed.label}: {failed.failure.message}", markup=False, soft_wrap=True)
+        what = printable(f"{failed.label}: {failed.failure.message}")
+        console.print(f"- {what}", markup=False, soft_wrap=True)
         console.print(f"  {failed.traceback}", markup=False, soft_wrap=True)
 
 

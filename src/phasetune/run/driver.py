@@ -74,7 +74,7 @@ class Driver:
         self._paths = ResultsPaths(results.resolve())
         self._study_paths = self._paths.study(loaded.study.name)
         self._backend = backend
-        self._listener = listener
+        self.listener = listener
         self._stop = stop
         self._only_phase = options.phase
         self._shares = options.shares
@@ -130,7 +130,7 @@ class Driver:
         planner.check()
         try:
             with self._executor:
-                self._listener.notify(study_started(self._study, self._paths))
+                self.listener.notify(study_started(self._study, self._paths))
                 self._executor.tell_changes()
                 done = work(planner)
         except BaseException:
@@ -189,11 +189,11 @@ class Driver:
         if record is None or not carries(record):
             decided = "no decision" if record is None else "no winner"
             message = f"phase {plan.name}: has {decided}, so its parameters stay as they came in"
-            self._listener.notify(Noticed(message=message))
+            self.listener.notify(Noticed(message=message))
             return plan.carried
         self._result.decisions[plan.name] = record
         message = f"phase {plan.name}: decided before; goes on from {record['winner'] or 'carried'}"
-        self._listener.notify(Noticed(message=message))
+        self.listener.notify(Noticed(message=message))
         return carried_settings(record)
 
     def _standing(self, plan: PhasePlan) -> dict[str, Any] | None:
@@ -207,7 +207,7 @@ class Driver:
         runs = self._executor.prepare(plan.all_trials)
         states = self._ledger.states(runs)
         missing = Counter(run.stage for run in runs if states[run.key] is RunState.PENDING)
-        self._listener.notify(phase_started(self._study, plan, missing))
+        self.listener.notify(phase_started(self._study, plan, missing))
         self._execute(plan, self._study_paths.phase(plan.name).plan)
         self._stop.raise_if_asked()
         return self._decide(plan)
@@ -217,8 +217,8 @@ class Driver:
         record = plan_record(plan)
         rule = Rule.of(self._study)
         self._upkeep.plan(path, record, may_win=lambda: may_win(plan, rule, self._ledger))
-        watch = TrialWatch(self._listener, plan, rule, self._ledger)
-        told = self._listener if plan.name == FINAL else watch
+        watch = TrialWatch(self.listener, plan, rule, self._ledger)
+        told = self.listener if plan.name == FINAL else watch
         self._executor.execute(plan.name, plan.all_trials, told=told)
         self._executor.keep_study()
         write_document(path, record)
@@ -235,7 +235,7 @@ class Driver:
         for name in retire_decisions(self._study_paths, names):
             self._retired.add(name)
             message = f"the decision of phase {name} is made again; the old one is kept"
-            self._listener.notify(Noticed(message=message))
+            self.listener.notify(Noticed(message=message))
 
     def _decide(self, plan: PhasePlan) -> dict[str, Any]:
         record = phase_decision(plan, Rule.of(self._study), self._ledger)
@@ -246,7 +246,7 @@ class Driver:
         discard_trial_plans(paths)
         self._retire_what_does_not_follow(plan, record)
         self._result.decisions[plan.name] = record
-        self._listener.notify(phase_decided(record, is_new=is_new, again=again))
+        self.listener.notify(phase_decided(record, is_new=is_new, again=again))
         return record
 
     def _retire_what_does_not_follow(self, plan: PhasePlan, record: dict[str, Any]) -> None:
@@ -273,4 +273,4 @@ class Driver:
             publish_model(trial, self._ledger, self._study_paths, training=training)
         write_document(self._study_paths.final, record)
         self._result.final = record
-        self._listener.notify(final_done(record))
+        self.listener.notify(final_done(record))

@@ -24,7 +24,7 @@ class GpuUse:
         self._thread: threading.Thread | None = None
         if device == "cuda":
             self._thread = threading.Thread(
-                target=self._measure, args=(dict(os.environ),), name="gpu-use", daemon=True
+                target=self._measure, args=(_chosen_devices(),), name="gpu-use", daemon=True
             )
 
     def __enter__(self) -> Self:
@@ -64,6 +64,11 @@ class GpuUse:
         while not is_over:
             is_over = self._is_over.wait(PERIOD_SECONDS)
             self._samples.append(float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu))
+
+
+def _chosen_devices() -> dict[str, str]:
+    found = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _first_device(nvml: Any, environment: Mapping[str, str]) -> Any:

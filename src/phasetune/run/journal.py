@@ -7,6 +7,7 @@ A command that finds nothing to do leaves no lines: what happens before there is
 until there is some.
 """
 
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ def _name(kind: type[Event]) -> str:
 
 
 _KINDS: dict[str, type[Event]] = {_name(kind): kind for kind in get_args(Event)}
+_NUMBERS = ("metrics", "resources", "test")  # fields that hold nothing to mask
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 
@@ -42,7 +44,8 @@ def entry_of(event: Event, *, at: float) -> dict[str, Any]:
     """An event as plain values without secrets; `at` is in seconds since 1970."""
     name = _NAMES[type(event)]
     fields = _ADAPTERS[name].dump_python(event, mode="json")
-    return {"time": round(at, 3), "event": name, **masked_content(fields)}
+    texts = {name: value for name, value in fields.items() if name not in _NUMBERS}
+    return {"time": round(at, 3), "event": name, **fields, **masked_content(texts)}
 
 
 def event_of(entry: Mapping[str, Any]) -> tuple[float, Event] | None:
@@ -64,16 +67,18 @@ class Journal:
         self._writer = LinesWriter(path)
         self._held_back: list[dict[str, Any]] = []
         self._has_news = False
+        self._lock = threading.RLock()  # a signal may tell of something in the middle of telling
 
     def notify(self, event: Event) -> None:
         """Append the event, after those that were kept back."""
-        self._held_back.append(entry_of(event, at=time.time()))
-        self._has_news = self._has_news or is_news(event)
-        if self._has_news:
-            self._write()
+        entry = entry_of(event, at=time.time())
+        with self._lock:
+            self._held_back.append(entry)
+            self._has_news = self._has_news or is_news(event)
+            if self._has_news:
+                self._write()
 
     def _write(self) -> None:
-        """A signal may tell of something in the middle of this, so nothing is held by two."""
         entries, self._held_back = self._held_back, []
         try:
             self._writer.append(entries)

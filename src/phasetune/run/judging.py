@@ -3,7 +3,7 @@
 It is what the decision would say of the trial alone; who wins is decided when all are done.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from phasetune.plan.trial import PhasePlan, Trial
 from phasetune.run.events import (
@@ -39,6 +39,7 @@ class TrialWatch:
         for trial in trials:
             for run in trial.runs_alone:
                 self._users.setdefault(run.key, []).append(trial.name)
+        self._pending: dict[str, set[str]] = {}
         self._has_begun = False
         self._undecided: list[Trial] = []
 
@@ -47,14 +48,24 @@ class TrialWatch:
         self._listener.notify(event)
         if isinstance(event, WaveStarted) and not self._has_begun:
             self._has_begun = True
-            self._judge(list(self._waiting.values()), is_reused=True)
+            self._look_at(self._waiting)
+            self._judge(list(self._waiting), is_reused=True)
         elif isinstance(event, RunDone | RunFailed):
-            names = self._users.get(event.key, [])
-            waiting = [self._waiting[name] for name in names if name in self._waiting]
-            self._judge(waiting, is_reused=False)
+            names = [name for name in self._users.get(event.key, []) if name in self._waiting]
+            if isinstance(event, RunFailed):  # what comes after it will not run
+                self._look_at(names)
+            for name in names:
+                self._pending[name].discard(event.key)
+            self._judge(names, is_reused=False)
 
-    def _judge(self, trials: Sequence[Trial], *, is_reused: bool) -> None:
-        ended = [trial for trial in trials if self._has_end(trial)]
+    def _look_at(self, names: Iterable[str]) -> None:
+        """Which runs of trials have no end yet, as the store has it."""
+        for name in names:
+            states = self._ledger.states(self._waiting[name].runs)
+            self._pending[name] = {k for k, state in states.items() if state is RunState.PENDING}
+
+    def _judge(self, names: Sequence[str], *, is_reused: bool) -> None:
+        ended = [self._waiting[name] for name in names if not self._pending[name]]
         for trial in ended:
             del self._waiting[trial.name]
             self._tell(trial, is_reused=is_reused)
@@ -62,9 +73,6 @@ class TrialWatch:
             undecided, self._undecided = self._undecided, []
             for trial in undecided:
                 self._tell(trial, is_reused=is_reused)
-
-    def _has_end(self, trial: Trial) -> bool:
-        return RunState.PENDING not in self._ledger.states(trial.runs).values()
 
     def _is_baseline(self, trials: Sequence[Trial]) -> bool:
         baseline = self._plan.baseline

@@ -7,7 +7,8 @@ once, and takes time in proportion to the text.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 MASK = "***"
@@ -42,7 +43,11 @@ _PLACE = re.compile(r"(?:_FILE|_PATH|_DIR|_DIRECTORY|\AGOOGLE_APPLICATION_CREDEN
 
 def masked(text: str) -> str:
     """The text with `***` where a secret stood."""
-    for secret in sorted(_known_secrets(), key=lambda known: (-len(known), known)):
+    return _masked(text, _known_secrets())
+
+
+def _masked(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
         text = text.replace(secret, MASK)
     text = _IN_URL.sub(rf"\1:{MASK}@", text)
     text = _ALONE_IN_URL.sub(rf"\1{MASK}@", text)
@@ -54,14 +59,20 @@ def masked(text: str) -> str:
 
 def masked_content(content: Any) -> Any:
     """Plain values with the texts in them masked, and what stands under names as `password`."""
+    return _masked_content(content, _known_secrets())
+
+
+def _masked_content(content: Any, secrets: Sequence[str]) -> Any:
     if isinstance(content, str):
-        return masked(content)
+        return _masked(content, secrets)
     if isinstance(content, Mapping):
         return {
-            name: MASK if _is_secret(name, value) else masked_content(value)
+            name: MASK if _is_secret(name, value) else _masked_content(value, secrets)
             for name, value in content.items()
         }
-    return [masked_content(item) for item in content] if isinstance(content, list) else content
+    if isinstance(content, list):
+        return [_masked_content(item, secrets) for item in content]
+    return content
 
 
 def masked_arguments(arguments: Iterable[str]) -> list[str]:
@@ -101,9 +112,17 @@ def _names_secret(name: str, written: str) -> bool:
     return found is not None and found.start() < len(name) < found.end(1)
 
 
-def _known_secrets() -> Iterator[str]:
-    """Values of the environment; of long ones, such as keys, each line, for lines get joined."""
-    for name, value in os.environ.items():
-        if _VARIABLE.search(name.upper()) and not _PLACE.search(name.upper()):
-            lines = (line.strip() for line in value.splitlines())
-            yield from (line for line in lines if len(line) >= _SHORTEST and MASK not in line)
+def _known_secrets() -> list[str]:
+    """Values of the environment, longest first; of long ones, such as keys, each line, for lines
+    get joined. Other threads may take variables away meanwhile.
+    """
+    values = [os.environ.get(name, "") for name in os.environ if _is_named_secret(name)]
+    lines = {line.strip() for value in values for line in value.splitlines()}
+    found = [line for line in lines if len(line) >= _SHORTEST and MASK not in line]
+    return sorted(found, key=lambda known: (-len(known), known))
+
+
+@lru_cache(maxsize=1024)
+def _is_named_secret(variable: str) -> bool:
+    name = variable.upper()
+    return _VARIABLE.search(name) is not None and _PLACE.search(name) is None
