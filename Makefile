@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-BENCHMARKS = lstm_step fit_epoch profile_epoch allocator many_trials sharing storage runs_through_ray
+BENCHMARKS = lstm_step fit_epoch profile_epoch allocator many_trials enqueueing sharing storage runs_through_ray
 
 .PHONY: run test torture bench clean
 
