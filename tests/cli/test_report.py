@@ -38,6 +38,7 @@ def test_formats_are_given_with_commas(results: Path, folder: Path) -> None:
     ("arguments", "message"),
     [
         (("--format", "pfd"), "there is no report format 'pfd'"),
+        (("--run", "one-value=0.6", "--format", "md"), "--format is for the report of a study"),
         (("--format", ","), "a report needs a format; give some of html,md,tex"),
         (("--study", "other"), "holds no study 'other'; it holds: scripted"),
     ],

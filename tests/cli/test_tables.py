@@ -69,14 +69,16 @@ def test_filters_are_counted(results: Path, tmp_path: Path) -> None:
 def test_markdown_is_a_table_that_values_cant_break(
     scripted_study: StudyMaker, folder: Path
 ) -> None:
-    points = [{"train.marker": "a|b\n<i>"}, {"train.marker": "*_`"}]
-    study = scripted_study(phases=[{"name": "one", "points": points}])
+    points = [{"train.marker": "a|b\n<i>"}, {"train.marker": "*_`~~x~~ &lt; @me #1"}]
+    metric = {"objective": {"metric": "prepare_score"}, "constraints": []}
+    study = scripted_study(phases=[{"name": "one", "points": points}], **metric)
     run_study(study, results=folder / "results", in_process=True)
     lines = phasetune("compare", folder / "results", "--md").out.splitlines()
     assert len(lines) == 4
-    assert {line.replace("\\|", "").count("|") for line in lines} == {8}
-    assert any("| a\\|b \\<i\\> |" in line for line in lines)
-    assert any("| \\*\\_\\` |" in line for line in lines)
+    assert {line.replace("\\|", "").count("|") for line in lines} == {7}
+    assert any("| a\\|b &lt;i&gt; |" in line for line in lines)
+    assert any("| \\*\\_\\`\\~\\~x\\~\\~ &amp;lt; &#64;me \\#1 |" in line for line in lines)
+    assert "| prepare\\_score |" in lines[0]
 
 
 @pytest.mark.parametrize("columns", [40, 160])

@@ -134,6 +134,17 @@ def test_studies_of_several_roots_are_told_apart(ran: Runner, results: Path) -> 
     assert len(phasetune.compare(results, results, study="second")) == 2
 
 
+def test_a_root_that_is_named_in_two_ways_counts_once(
+    ran: Runner, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(phases=[{"name": "one", "grid": {"train.value": [0.2, 0.6]}}])
+    (results.parent / "link").symlink_to(results)
+    monkeypatch.chdir(results.parent)
+    table = phasetune.compare("results", results, "link")
+    assert list(table["train.value"]) == [0.6, 0.2]
+    assert "results" not in table
+
+
 def test_studies_of_other_workloads_share_the_table(ran: Runner, results: Path) -> None:
     one = [{"name": "one", "points": [{}]}]
     ran(phases=one)

@@ -18,6 +18,8 @@ TABLE = pd.DataFrame(
         "fit.width": pd.Series([8, 16, None, 8], dtype="Int64"),
         "fit.optimizer": ["adam", "sgd", "adam", None],
         "score": [0.5, 0.48, 0.3, math.nan],
+        "margin: score >= 0.3": [0.2, 0.18, 0.0, math.nan],
+        "note": ["a >= b", "x == y", "", None],
     }
 )
 
@@ -50,6 +52,12 @@ def rows(sentence: str) -> list[int]:
         ("is_winner != True", [0, 3]),
         ("feasible == false", [1]),
         ("feasible != false", [0, 2, 3]),
+        ("margin: score >= 0.3 >= 0.19", [0]),
+        ("margin: score >= 0.3<=0", [2]),
+        ("margin: score >= 0.3 == 0.0", [2]),
+        ("margin: score >= 0.3 >= 0.8 * baseline", [0, 1, 2]),
+        ("note == a >= b", [0]),
+        ("note != x == y", [0, 2, 3]),
     ],
 )
 def test_a_condition_holds_for_what_it_says(sentence: str, expected: list[int]) -> None:
@@ -68,6 +76,12 @@ CANT = (
         ("score > 0.4", f"filter 'score > 0.4'{CANT}"),
         ("score = 0.4", f"filter 'score = 0.4'{CANT}"),
         ("", f"filter ''{CANT}"),
+        ("score === 1", f"filter 'score === 1'{CANT}"),
+        ("score >= 1 * b", f"filter 'score >= 1 * b'{CANT}"),
+        (
+            "margin: scor >= 0.3 >= 0.4",
+            "filter 'margin: scor >= 0.3 >= 0.4': there is no column 'margin: scor >= 0.3'; did ",
+        ),
         ("score ==", f"filter 'score =='{CANT}"),
         ("scor >= 1", "filter 'scor >= 1': there is no column 'scor'; did you mean 'score'?"),
         (

@@ -66,6 +66,11 @@ def test_a_command_line_has_no_path_of_the_machine(monkeypatch: pytest.MonkeyPat
     assert command_line() == ["phasetune", "run", "study.yaml"]
 
 
+def test_a_package_is_named_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/phasetune/__main__.py", "run", "study.yaml"])
+    assert command_line() == ["python", "-m", "phasetune", "run", "study.yaml"]
+
+
 def test_a_command_line_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["phasetune", "run", "data.url=https://me:hush@host/x"])
     assert command_line() == ["phasetune", "run", "data.url=https://me:***@host/x"]

@@ -9,7 +9,8 @@ from phasetune.cli.data import DebugOption
 from phasetune.cli.storage import ResultsArgument, StudyOption
 
 FormatOption = Annotated[
-    str, typer.Option("--format", metavar="NAMES", help="Some of html,md,tex; with commas.")
+    str | None,
+    typer.Option("--format", metavar="NAMES", help="Some of html,md,tex; with commas. Or html."),
 ]
 RunOption = Annotated[
     str | None,
@@ -24,7 +25,7 @@ OutOption = Annotated[
 def report(
     results: ResultsArgument,
     study: StudyOption = None,
-    formats: FormatOption = "html",
+    formats: FormatOption = None,
     run: RunOption = None,
     out: OutOption = None,
     debug: DebugOption = False,
@@ -34,13 +35,25 @@ def report(
 
     with guarded(debug=debug):
         if run is not None:
+            _refuse_formats(formats)
             typer.echo(_run_report(results, study, run, out))
             return
         from phasetune.report.page.write import write_page
 
-        names = [name.strip() for name in formats.split(",") if name.strip()]
+        asked = "html" if formats is None else formats
+        names = [name.strip() for name in asked.split(",") if name.strip()]
         for path in write_page(results, study, formats=names, out=out):
             typer.echo(path)
+
+
+def _refuse_formats(formats: str | None) -> None:
+    from phasetune.errors import PhasetuneError
+
+    if formats is not None:
+        raise PhasetuneError(
+            "--format is for the report of a study; with --run there are pictures, a text and a "
+            "document, so leave it out"
+        )
 
 
 def _run_report(results: Path, study: str | None, name: str, out: Path | None) -> Path:

@@ -1,6 +1,5 @@
 """The commands `phasetune export` and `phasetune compare`: trials as tables, out and on screen."""
 
-import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from phasetune.report.compare import Comparison
-
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|])")
 
 
 class Exportable(StrEnum):
@@ -135,12 +132,14 @@ def _json(found: "Comparison") -> str:
 
 
 def _markdown(found: "Comparison") -> str:
+    from phasetune.report.escaping import markdown_escaped
+
     headings, rows = _headings(found), _cells(found)
     numeric = _numeric(found)
     lines = [
-        headings,
+        map(markdown_escaped, headings),
         ["--:" if heading in numeric else "---" for heading in headings],
-        *([_MARKDOWN.sub(r"\\\1", cell) for cell in row] for row in rows),
+        *(map(markdown_escaped, row) for row in rows),
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -247,13 +246,11 @@ def _cell(value: object) -> str:
 
 def _metric_cell(mean: float | None, sem: float | None, count: int | None) -> str:
     """As decisions are told (`select/words`), small numbers with the digits that they have."""
+    from phasetune.report.numbers import number_text
+
     if mean is None:
         return ""
     if sem is None:
-        return _number(mean)
+        return number_text(mean)
     over = "" if count is None else f" (n={count})"
-    return f"{_number(mean)} ± {_number(sem)}{over}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+    return f"{number_text(mean)} ± {number_text(sem)}{over}"

@@ -49,7 +49,7 @@ def compared(
         StudyError: a filter can't be read, or the studies have different objectives and `sort_by`
             is not given.
     """
-    given = list(dict.fromkeys(roots))
+    given = list({root.resolve(): root for root in reversed(roots)}.values())[::-1]
     known = {
         (str(root), paths.root.name): kept_study(paths)
         for root in given

@@ -2,6 +2,8 @@
 
 Those with `>=` and `<=` are the sentences of constraints, also relative to the baseline of the same
 phase; `==` and `!=` compare numbers, text and switches. What has no value is equal to nothing.
+Columns may have signs in their names, such as `margin: accuracy >= 0.05`, and texts may hold some:
+what stands before a sign is a column where the table has one of that name, the longest of several.
 """
 
 import re
@@ -15,7 +17,8 @@ from phasetune.study.constraint import Constraint, parse_constraint
 from phasetune.study.problems import suggestion
 from phasetune.study.wording import shown
 
-_EQUALITY = re.compile(r"(?P<column>[^=!]+)(?P<sign>==|!=)(?P<value>[^=].*)")
+_SIGN = re.compile(r">=|<=|==|!=")
+_LONGEST = 1000
 _SWITCHES = {"true": True, "false": False}
 
 
@@ -38,33 +41,53 @@ def rows_where(table: pd.DataFrame, sentence: str, *, group_by: Sequence[str]) -
         StudyError: the sentence can't be read, or compares what can't be compared.
         StoreError: the table has no such column.
     """
-    equality = _EQUALITY.fullmatch(sentence)
-    if equality is None:
-        return _bounded(table, _constraint(sentence), group_by)
+    name, sign, value = _parts(sentence, table)
     asked_by = f"filter {shown(sentence)}"
-    column = column_named(table, equality["column"].strip(), asked_by=asked_by)
-    value = _value(column, equality["value"].strip(), asked_by)
-    is_equal = column.eq(value).fillna(False).astype(bool)
-    return is_equal if equality["sign"] == "==" else ~is_equal
+    if sign in (">=", "<="):
+        constraint = _constraint(sign, value, sentence)
+        column = column_named(table, name, asked_by=asked_by)
+        return _bounded(table, column, constraint, group_by=group_by, asked_by=asked_by)
+    column = column_named(table, name, asked_by=asked_by)
+    is_equal = column.eq(_value(column, value, asked_by)).fillna(False).astype(bool)
+    return is_equal if sign == "==" else ~is_equal
 
 
-def _constraint(sentence: str) -> Constraint:
+def _parts(sentence: str, table: pd.DataFrame) -> tuple[str, str, str]:
+    """Column, sign and what stands behind it: at the last sign that has a column before it."""
+    found = [
+        (sentence[: sign.start()].strip(), sign[0], sentence[sign.end() :].strip())
+        for sign in _SIGN.finditer(sentence[:_LONGEST])
+    ]
+    whole = [parts for parts in found if parts[0] and parts[2] and not parts[2].startswith("=")]
+    if not whole:
+        raise _unreadable(sentence)
+    return next((parts for parts in reversed(whole) if parts[0] in table), whole[-1])
+
+
+def _constraint(sign: str, bound: str, sentence: str) -> Constraint:
     try:
-        return parse_constraint(sentence)
+        return parse_constraint(f"column {sign} {bound}")
     except StudyError as error:
-        raise StudyError(
-            f"filter {shown(sentence)} can't be read; write it as 'class_1_accuracy >= 0.30', "
-            "'accuracy >= 0.95 * baseline' or 'phase == architecture' (signs: >=, <=, ==, !=)"
-        ) from error
+        raise _unreadable(sentence) from error
+
+
+def _unreadable(sentence: str) -> StudyError:
+    return StudyError(
+        f"filter {shown(sentence)} can't be read; write it as 'class_1_accuracy >= 0.30', "
+        "'accuracy >= 0.95 * baseline' or 'phase == architecture' (signs: >=, <=, ==, !=)"
+    )
 
 
 def _bounded(
-    table: pd.DataFrame, constraint: Constraint, group_by: Sequence[str]
+    table: pd.DataFrame,
+    column: "pd.Series[Any]",
+    constraint: Constraint,
+    *,
+    group_by: Sequence[str],
+    asked_by: str,
 ) -> "pd.Series[bool]":
-    asked_by = f"filter {shown(constraint.text)}"
-    column = column_named(table, constraint.metric, asked_by=asked_by)
     if not _holds_numbers(column):
-        raise StudyError(f"{asked_by}: {constraint.metric} holds no numbers; compare by == or !=")
+        raise StudyError(f"{asked_by}: {column.name} holds no numbers; compare by == or !=")
     values = column.astype("float64")
     groups = list(zip(*(table[name] for name in group_by), strict=True))
     known = zip(groups, values, table["baseline"], strict=True)

@@ -75,5 +75,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def command_line() -> list[str]:
-    """How this process was started, secrets masked."""
-    return [Path(sys.argv[0]).name, *masked_arguments(sys.argv[1:])]
+    """How this process was started, secrets masked; `python -m phasetune` for a package."""
+    program = Path(sys.argv[0])
+    is_package = program.name == "__main__.py"
+    name = ["python", "-m", program.parent.name] if is_package else [program.name]
+    return [*name, *masked_arguments(sys.argv[1:])]

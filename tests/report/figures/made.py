@@ -31,6 +31,7 @@ def decision(
     constraints: Iterable[str] = (),
     baseline: str | None = None,
     ties: str = "report",
+    if_infeasible: str = "stop",
     failed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What is decided of trials' replicates, by name; `failed` says why some can't be judged."""
@@ -50,6 +51,7 @@ def decision(
         objective=Objective.model_validate({"metric": metric, "mode": mode}),
         constraints=tuple(map(parse_constraint, constraints)),
         ties=ties,
+        if_infeasible=if_infeasible,
     )
     about: dict[str, Any] = {"point": {}, "settings": {}, "note": None, "expect": {}}
     return decision_record(

@@ -55,6 +55,12 @@ def test_a_curve_is_the_mean_over_replicates_with_its_standard_error(tmp_path: P
     assert list(curve["replicates"]) == [2, 2]
 
 
+def test_where_nobody_won_no_curve_is_said_to_be_the_winner_s(tmp_path: Path) -> None:
+    curves = learning_curves(study(tmp_path, rows(1.0, 2.0), others=1)).assign(is_winner=False)
+    said = [text.get_text() for text in draw_learning_curves(curves).axes[0].texts]
+    assert said == ["grey: 2 trials"]
+
+
 def test_one_replicate_has_no_band(tmp_path: Path) -> None:
     curve = learning_curves(study(tmp_path, rows(1.0, 2.0)))
     assert curve["sem"].isna().all()

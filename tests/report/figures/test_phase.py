@@ -120,6 +120,21 @@ def test_a_phase_of_failures_alone_is_drawn() -> None:
     assert {"$x", "y"} < set(texts(figure))
 
 
+@pytest.mark.parametrize("rules", [(), ("other >= 0",), ("other >= 0", "more >= 0")])
+def test_a_reason_keeps_its_front_and_stays_within_its_panel(rules: tuple[str, ...]) -> None:
+    reason = "replicate 0: fit failed: ValueError: " + "n" * 200
+    scores = {"long-name-of-a-trial=12": [{"score": 0.5, "other": 1.0, "more": 1.0}], "gone": []}
+    record = decision(scores, constraints=rules, failed={"gone": reason})
+    figure = draw_phase_points(phase_points(record))
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    (said,) = [text for text in panel.texts if text.get_text().startswith("replicate")]
+    assert said.get_text().endswith("…")
+    assert reason.startswith(said.get_text().removesuffix("…"))
+    assert said.get_window_extent().x1 <= panel.get_window_extent().x1
+    assert said.get_window_extent().width > 0.75 * panel.get_window_extent().width
+
+
 def test_of_very_many_trials_the_best_are_drawn_and_the_rest_counted() -> None:
     many = {f"t{n:04d}": [{"score": float(n)}] for n in range(MOST_TRIALS + 1)}
     points = phase_points(decision(many))

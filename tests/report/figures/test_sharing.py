@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from phasetune.report.figures.record import PlannedTrial
-from phasetune.report.figures.sharing import _apart, draw_sharing
+from phasetune.report.figures.sharing import TIMES, _apart, draw_sharing
 from phasetune.report.figures.tree import MOST_ROWS, run_counts_text, sharing_tree
 from report.figures.made import Store, figured, run, trial
 
@@ -57,14 +57,15 @@ def many(count: int, preparations: int) -> list[PlannedTrial]:
     ("trials", "rows"),
     [
         (many(MOST_ROWS, 2), [f"t{n}" for n in range(MOST_ROWS)]),
-        (many(100, 2), ["50 trials", "50 trials"]),
-        (many(2000, 2000), ["2,000 trials"]),
+        (many(100, 2), ["50 trials, runs of their own"] * 2),
+        (many(2000, 2000), ["2,000 trials, runs of their own"]),
+        (many(2000, 70), ["2,000 trials"]),
         (
             [trial(f"t{n}", [run("fit", f"f{n}")], phase=f"ph{n}") for n in range(70)],
-            ["70 trials"],
+            ["70 trials, runs of their own"],
         ),
     ],
-    ids=["as many as fit", "what they share", "by phase", "all"],
+    ids=["as many as fit", "what they share", "by phase", "by phase, shared", "all"],
 )
 def test_of_many_trials_those_that_are_alike_are_one_row(
     trials: list[PlannedTrial], rows: list[str]
@@ -78,7 +79,19 @@ def test_of_many_trials_those_that_are_alike_are_one_row(
 def test_the_winner_keeps_its_name_among_many() -> None:
     winner = trial("best", [run("prepare", "p0"), run("fit", "w")], is_winner=True)
     _, rows = tree([*many(100, 1), winner])
-    assert rows == ["100 trials", "best"]
+    assert rows == ["100 trials, runs of their own", "best"]
+
+
+def test_a_circle_has_a_number_only_where_so_many_trials_use_all_of_it() -> None:
+    folds = [
+        trial(f"t{n}", *([run("prepare", f"p{fold}"), run("fit", f"f{n}-{fold}")] for fold in "ab"))
+        for n in range(299)
+    ]
+    nodes, rows = sharing_tree(figured(folds, Store(Path())))
+    texts = [text.get_text() for text in draw_sharing(nodes, rows).axes[0].texts]
+    assert [text for text in texts if text.isdecimal()] == ["299"]
+    assert [text for text in texts if text.startswith(TIMES)] == [f"{TIMES}2"]
+    assert "299 trials, runs of their own" in texts
 
 
 @pytest.mark.parametrize(

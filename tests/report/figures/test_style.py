@@ -79,22 +79,6 @@ def test_a_stage_has_its_colour_whatever_the_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0"),
-        (0.30, "0.3"),
-        (-2.5, "\N{MINUS SIGN}2.5"),
-        (1234.5678, "1235"),
-        (60_000.0, "60,000"),
-        (1e-7, "1e\N{MINUS SIGN}07"),
-        (3e14, "3e+14"),
-    ],
-)
-def test_numbers_are_short(value: float, text: str) -> None:
-    assert style.number_text(value) == text
-
-
-@pytest.mark.parametrize(
     ("values", "is_log"),
     [
         ([1.0, 0.009], True),

@@ -116,8 +116,11 @@ def test_computed_work_is_solid_and_reused_work_hatched(tmp_path: Path) -> None:
 def test_a_study_that_computed_nothing_shows_what_it_reused(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.add("fit", "f", study="other", seconds=60)
+    store.add("fit", "g", study="other", seconds=59)
     (below,) = panels(figured([trial("t", [run("fit", "f")])], store))
     assert below.get_xlabel() == "minutes of computing for each phase"
+    (below,) = panels(figured([trial("t", [run("fit", "g")])], store))
+    assert below.get_xlabel() == "seconds of computing for each phase"
 
 
 @pytest.mark.parametrize("count", [40, 700])

@@ -44,6 +44,20 @@ def test_a_phase_of_one_trial(value: float, caption: str) -> None:
     assert words.phase_caption(phase_points(decision({"a": [{"score": value}]}))) == caption
 
 
+def test_the_closest_one_that_was_taken_wins_nothing() -> None:
+    record = decision(
+        {"a": [{"score": 0.5}], "b": [{"score": 0.2}]},
+        constraints=["score >= 0.9"],
+        if_infeasible="least_violation",
+    )
+    points = phase_points(record)
+    assert list(points["word"]) == ["taken", "infeasible"]
+    assert words.phase_caption(points).startswith(
+        "No trial meets the constraints; a came closest and was taken, with score 0.5000. Of the "
+        "others: 1 infeasible, drawn hollow."
+    )
+
+
 def test_the_commonest_mistake_is_named() -> None:
     cells = confusion_cells(
         {"confusion_0_0": 9.0, "confusion_0_1": 1.0, "confusion_1_0": 1.0, "confusion_1_1": 1.0}
@@ -71,10 +85,35 @@ def test_the_timeline_tells_computed_from_reused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.04, "0.04 seconds"), (7, "7 seconds"), (45.4, "45 seconds"), (60, "1.0 minutes")],
+)
+def test_times_are_told_in_what_they_have(tmp_path: Path, seconds: float, told: str) -> None:
+    store = Store(tmp_path)
+    store.add("fit", "f", seconds=seconds)
+    study = figured([trial("t", [run("fit", "f")])], store)
+    times = device_times(study)
+    caption = words.timeline_caption(times, phase_costs(study, times))
+    assert caption == f"{told} of computing on 1 worker."
+
+
 def test_the_tree_tells_runs_from_trials(tmp_path: Path) -> None:
     trials = [trial(k, [run("prepare", "p"), run("fit", k)]) for k in "abcd"]
     caption = words.sharing_caption(*sharing_tree(figured(trials, Store(tmp_path))))
-    assert caption.startswith("For 4 trials: prepare: 1 run, not 4; fit: 4 runs.")
+    assert caption == (
+        "For 4 trials: prepare: 1 run, not 4; fit: 4 runs. A number in a circle is how many trials "
+        "use it."
+    )
+
+
+def test_the_tree_explains_no_sign_that_is_not_there(tmp_path: Path) -> None:
+    alone = [trial(f"t{n}", [run("fit", f"f{n}")]) for n in range(99)]
+    caption = words.sharing_caption(*sharing_tree(figured(alone, Store(tmp_path))))
+    assert caption == "For 99 trials: fit: 99 runs."
+    folds = [trial("t", [run("fit", "a")], [run("fit", "b")])]
+    caption = words.sharing_caption(*sharing_tree(figured(folds, Store(tmp_path))))
+    assert caption.startswith("For 1 trial: fit: 2 runs. \N{MULTIPLICATION SIGN}5 stands for five")
 
 
 @pytest.mark.parametrize(
@@ -93,15 +132,20 @@ def test_shared_trainings_tell_their_steps(ends: list[tuple[int, int]], caption:
 
 
 @pytest.mark.parametrize(
-    ("replicates", "sem", "has_dots", "has_band"),
-    [([2, 2], 0.1, False, True), ([2, 1], 0.1, True, True), ([1, 1], math.nan, False, False)],
+    ("replicates", "sem", "is_winner", "has_dots", "has_band"),
+    [
+        ([2, 2], 0.1, True, False, True),
+        ([2, 1], 0.1, True, True, True),
+        ([1, 1], math.nan, True, False, False),
+        ([2, 2], 0.1, False, False, False),
+    ],
 )
 def test_curves_explain_bands_and_dotted_ends(
-    replicates: list[int], sem: float, has_dots: bool, has_band: bool
+    replicates: list[int], sem: float, is_winner: bool, has_dots: bool, has_band: bool
 ) -> None:
     curves = pd.DataFrame(
         {"phase": "one", "trial": "t", "metric": "loss", "sem": sem, "replicates": replicates}
-    )
+    ).assign(is_winner=is_winner)
     caption = words.curves_caption(curves)
     assert ("Dotted" in caption) is has_dots
     assert ("band" in caption) is has_band

@@ -138,7 +138,8 @@ def test_the_small_table_has_the_first_and_the_folded_one_all(ran: Runner) -> No
     assert small.title == "Trials of phase one, the first 8 of 12"
     assert small.rows[0].is_marked
     assert small.rows[0].cells[1:] == ("winner", "0.5500", "1.0000", "")
-    assert [column.title for column in full.columns][:2] == ["Trial", "train.value"]
+    assert [c.title for c in full.columns][:4] == ["Trial", "score", "other", "train.value"]
+    assert full.folded == "Settings and metrics of all 12 trials"
 
 
 def test_what_was_expected_stands_beside_what_came_out(ran: Runner) -> None:

@@ -80,6 +80,7 @@ AXIS = [trial(str(n), 0.5 - n / 10, 0.51 - n / 10, point={"size": n}) for n in (
 MISSED = {"margins": {"other >= 1": -0.5}, "standing": "infeasible"}
 RULE = {"constraints": ["other >= 1"], "objective": {"metric": "score", "mode": "max"}}
 EXTRA = {"baseline": True, "candidate": False}
+NOBODY = {"outcome": "none_eligible", "winner": None, "leader": None}
 MIXED = {"environments": [{"device": "cpu"}, {"device": "cuda"}]}
 COLLAPSED = {"predicted_classes": [2.0, 1.0]}
 LOST = {"predicted_classes": [2.0, 2.0], "class_1_recall": [0.4, 0.0]}
@@ -105,6 +106,11 @@ def test_a_clear_winner_on_enough_data_has_no_findings() -> None:
         ),
         (
             "class_collapse",
+            report(CLEAR, test={"class_0_accuracy": 0.9, "class_12_accuracy": 0.0}),
+            "The final model never finds class 12 on the test data",
+        ),
+        (
+            "class_collapse",
             report(CLEAR, test={"predicted_classes": 1.0}),
             "The final model predicts a single class on the test data",
         ),
@@ -119,7 +125,12 @@ def test_a_clear_winner_on_enough_data_has_no_findings() -> None:
         (
             "failed_trials",
             report(phase(trial("a", 0.9), trial("b", 0.1, standing="ineligible"))),
-            "1 of 2 trials could not be judged: b.",
+            "1 of 2 trials could not be judged: b. Had they not failed, another one might have won",
+        ),
+        (
+            "failed_trials",
+            report(phase(trial("a", 0.9, standing="ineligible"), **NOBODY)),
+            "judged: a. Had they not failed, one of them might have won.",
         ),
         (
             "final_failed",
@@ -190,6 +201,16 @@ def test_what_makes_a_check_speak(check: str, document: Document, words: str) ->
         ),
         pytest.param(
             "test_below_validation",
+            report(phase(trial("a", 0.3, 0.1 + 0.2)), test={"score": 0.1}),
+            id="noise of rounding alone",
+        ),
+        pytest.param(
+            "class_collapse",
+            report(CLEAR, test={"class_0_accuracy": 0.1, "class_0_precision": 0.0}),
+            id="a class that is found",
+        ),
+        pytest.param(
+            "test_below_validation",
             report(phase(trial("a", 0.9)), test={"score": 0.1}),
             id="no noise is known",
         ),
@@ -233,6 +254,22 @@ def test_what_makes_a_check_speak(check: str, document: Document, words: str) ->
 )
 def test_what_is_just_short_of_it(check: str, document: Document) -> None:
     assert check not in said(document)
+
+
+def test_what_was_taken_though_infeasible_is_called_no_winner() -> None:
+    taken = {"outcome": "least_violation", "leader": None, "runner_up": None}
+    collapsed = trial("a", 0.9, 0.9, metrics=COLLAPSED, point={"size": 1})
+    others = AXIS[1:]
+    found = said(report(phase(collapsed, *others, **taken)))
+    assert found["class_collapse"].startswith("a, the choice of phase one, predicts a single")
+    assert found["winner_at_edge"].startswith("In phase one the choice has the smallest size")
+
+
+def test_where_nobody_won_no_winner_was_picked_among_few() -> None:
+    trials = [trial(n, 0.1, 0.2, **MISSED) for n in "abcd"]
+    left = trial("e", 0.3, 0.4, standing="infeasible")
+    document = report(phase(*trials, left, rule=RULE, outcome="none_feasible", winner=None))
+    assert said(document)["constraint_mostly_violated"].endswith("4 of 5 trials miss other >= 1.")
 
 
 def test_where_less_is_better_a_higher_test_is_worse() -> None:

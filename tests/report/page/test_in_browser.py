@@ -1,6 +1,7 @@
 """The page in a real browser: it renders, offline, at the width of a desk and of a phone."""
 
 import base64
+import io
 import json
 import shutil
 import struct
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.image import imread
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
@@ -20,10 +22,11 @@ from phasetune.store.documents import write_document
 from report.page.pages import HOSTILE
 
 OFFLINE = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-WIDTHS = {"desktop": 1280, "phone": 390, "small phone": 360}
+WIDTHS = {"desktop": 1280, "phone": 390, "small phone": 320}
 PHASES = [
     {"name": "value", "grid": {"train.value": [0.2, 0.6, 0.4]}},
     {"name": "preparation", "grid": {"prepare.value": [0.5, 0.7]}},
+    {"name": "steps", "points": [{"train.steps": steps} for steps in range(8, 0, -1)]},
 ]
 COUNTS = {"confusion_0_0": 80, "confusion_0_1": 20, "confusion_1_0": 5, "confusion_1_1": 45}
 
@@ -53,7 +56,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture(scope="module")
 def outcome(scripted_study: StudyMaker, tmp_path_factory: pytest.TempPathFactory) -> StudyOutcome:
-    """Two phases over folds, a hostile description, a classifier's counts on the test data."""
+    """Folds, a tie that the leader does not win, a hostile description, a classifier's counts."""
     study = scripted_study(
         description=HOSTILE,
         params={"train": {"noise": 0.1}},
@@ -61,6 +64,7 @@ def outcome(scripted_study: StudyMaker, tmp_path_factory: pytest.TempPathFactory
         phases=PHASES,
         objective={"metric": "accuracy"},
         constraints=["score >= 0.3"],
+        ties="prefer_first",
         workload="measured",
     )
     results = tmp_path_factory.mktemp("browser") / "results"
@@ -124,7 +128,71 @@ def test_the_winners_are_those_of_the_decisions(
     decisions = [
         outcome.paths.phase(record["phase"]).decision for record in outcome.report["phases"]
     ]
-    assert named == [json.loads(path.read_text())["winner"] for path in decisions]
+    records = [json.loads(path.read_text()) for path in decisions]
+    assert named == [record["winner"] for record in records]
+    assert named != [record["leader"] for record in records]
+
+
+@pytest.mark.parametrize("width", [WIDTHS["phone"], WIDTHS["small phone"]])
+def test_a_phone_shows_trial_standing_and_score_of_each_row(
+    browser: webdriver.Chrome, page: Path, width: int
+) -> None:
+    look(browser, page, width=width)
+    rows = "document.querySelectorAll('#phase-steps div.card > .scroll tbody tr')"
+    told = ask(browser, f"[...{rows}].map(row => row.querySelector('.below').innerText)")
+    assert "winner" in told[0]
+    edges = ask(
+        browser,
+        f"[...{rows}].map(row => [row.querySelector('.number-cell').getBoundingClientRect().right,"
+        " row.closest('.scroll').getBoundingClientRect().right])",
+    )
+    assert len(edges) == 8
+    assert all(score <= table for score, table in edges)
+
+
+def test_a_desk_has_a_column_for_the_standing(browser: webdriver.Chrome, page: Path) -> None:
+    look(browser, page, width=WIDTHS["desktop"])
+    seen = "getComputedStyle(document.querySelector('#phase-steps {}')).display"
+    assert ask(browser, seen.format(".below")) == "none"
+    assert ask(browser, seen.format("td.below-name")) == "table-cell"
+
+
+@pytest.mark.parametrize("place", ["#phase-steps .sheet", "#phase-steps div.card > .scroll"])
+@pytest.mark.parametrize("end", ["left", "right"])
+def test_what_lies_outside_a_card_has_a_shadow_at_that_edge(
+    browser: webdriver.Chrome, page: Path, place: str, end: str
+) -> None:
+    look(browser, page, width=WIDTHS["small phone"])
+    box = f"document.querySelector('{place}')"
+    assert ask(browser, f"{box}.scrollWidth - {box}.clientWidth") > 20
+    at_start = edges_of(browser, box)
+    browser.execute_script(f"{box}.scrollLeft = 1e6")
+    at_end = edges_of(browser, box)
+    assert (at_start[end] < at_end[end] - 20) is (end == "right")
+    assert (at_end[end] < at_start[end] - 20) is (end == "left")
+
+
+def edges_of(browser: webdriver.Chrome, box: str) -> dict[str, float]:
+    """How bright the first and last pixels within a card are, near its lower edge."""
+    area = ask(
+        browser,
+        f"(({{left, right, bottom}}) => [left, right, bottom + scrollY])"
+        f"({box}.getBoundingClientRect())",
+    )
+    left, right, bottom = area
+    return {
+        "left": pixel(browser, left + 2, bottom - 16),
+        "right": pixel(browser, right - 4, bottom - 16),
+    }
+
+
+def pixel(browser: webdriver.Chrome, x: float, y: float) -> float:
+    """The brightness of a pixel of the page, from 0 to 255."""
+    clip = {"x": x, "y": y, "width": 2, "height": 2, "scale": 1}
+    asked = {"captureBeyondViewport": True, "clip": clip}
+    taken = browser.execute_cdp_cmd("Page.captureScreenshot", asked)["data"]
+    shown = imread(io.BytesIO(base64.b64decode(taken)), format="png")
+    return float(shown[0, 0, :3].mean() * 255)
 
 
 def test_what_people_wrote_is_shown_as_they_wrote_it(opened: webdriver.Chrome) -> None:

@@ -1,6 +1,7 @@
 """LaTeX tables, read back by a small reader of the signs that they may use."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -87,4 +88,10 @@ def test_labels_are_plain_and_differ(text: str) -> None:
 
 
 def test_the_final_score_is_a_command(text: str) -> None:
-    assert r"\providecommand{\phasetunetestscore}{0.7500, " in text
+    assert r"\renewcommand{\phasetunetestscore}{0.7500, " in text
+    assert text.index(r"\providecommand{\phasetunetestscore}{}") < text.index(r"\renewcommand")
+
+
+def test_a_report_without_a_score_leaves_none_of_another_report() -> None:
+    text = latex_text(replace(content(), score=None))
+    assert "\\renewcommand{\\phasetunetestscore}{}\n" in text

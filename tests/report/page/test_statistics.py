@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from phasetune.report.page.statistics import (
     confusion_counts,
     expected_best_of,
+    noise_of,
     paired_interval,
     share_of,
     wilson_interval,
@@ -58,9 +59,25 @@ def test_the_interval_of_a_difference_is_wider_where_folds_share_rows(
     assert [found.low, found.high] == pytest.approx([2 - half, 2 + half])
 
 
-@pytest.mark.parametrize("differences", [[], [0.1], [0.2, 0.2, 0.2], [0.1, math.nan]])
+@pytest.mark.parametrize(
+    "differences",
+    [
+        pytest.param([], id="none"),
+        pytest.param([0.1], id="one"),
+        pytest.param([0.2, 0.2, 0.2], id="equal"),
+        pytest.param([0.9 - 0.6, 0.8 - 0.5, 0.7 - 0.4], id="equal but for rounding"),
+        pytest.param([1e6, 1e6 + 1e-9, 1e6], id="large and equal but for rounding"),
+        pytest.param([0.1, math.nan], id="not a number"),
+    ],
+)
 def test_where_no_noise_was_seen_there_is_no_interval(differences: list[float]) -> None:
+    assert noise_of(differences) == 0.0
     assert paired_interval(differences, folds=None) is None
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_noise_that_is_seen_is_the_standard_error(scale: float) -> None:
+    assert noise_of([1.0 * scale, 2.0 * scale, 3.0 * scale]) == pytest.approx(scale / 3**0.5)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,17 @@ def test_what_is_not_finite_is_text_and_no_best_epoch(tmp_path: Path) -> None:
     text = (made / "summary.txt").read_text()
     assert "Best Validation Loss:       none is finite\n" in text
     assert "Best Epoch:                 none\n" in text
+    assert not (made / "loss_curves.png").exists()
+    assert not (made / "metrics_curves.png").exists()
+
+
+def test_pictures_show_what_is_finite_among_the_rest(tmp_path: Path) -> None:
+    made = training_report(
+        train_losses=[math.nan, 0.5],
+        val_losses=[math.nan, math.nan],
+        val_metrics={"auroc": [math.nan, math.nan]},
+        output_dir=tmp_path,
+    )
     assert (made / "loss_curves.png").exists()
     assert not (made / "metrics_curves.png").exists()
 

@@ -145,10 +145,11 @@ def _draw_phase(axes: Axes, curves: pd.DataFrame, phase: str) -> None:
     winner = next((n for n, curve in by_trial.items() if curve["is_winner"].iloc[0]), None)
     if winner is not None:
         _draw_winner(axes, by_trial[winner])
-    _say(axes, "no winner" if winner is None else elided(str(winner), 30), y=4, colour=WINNER)
+        _say(axes, elided(str(winner), 30), y=4, colour=WINNER)
     if others:
         many = "" if len(drawn) == len(others) else f"{len(drawn)} of "
-        _say(axes, f"grey: {many}{counted(len(others), 'other')}", y=16, colour=QUIET)
+        noun = "trial" if winner is None else "other"
+        _say(axes, f"grey: {many}{counted(len(others), noun)}", y=16, colour=QUIET)
 
 
 def _say(axes: Axes, text: str, *, y: float, colour: str) -> None:

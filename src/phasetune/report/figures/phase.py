@@ -1,6 +1,7 @@
 """Who won a phase: a dot per trial with its standard error, its replicates, and the constraints."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from phasetune.report.analysis import phase_metrics
 from phasetune.report.figures.style import (
@@ -20,16 +22,19 @@ from phasetune.report.figures.style import (
     elided,
     extended,
     new_figure,
-    number_text,
     plain_ticks,
     styled,
 )
+from phasetune.report.numbers import short_number_text
+from phasetune.select.decide import Outcome
 from phasetune.study.constraint import Constraint, parse_constraint
 
 MOST_TRIALS = 40
 SHOWN_OF_MORE = 30
+TAKEN = "taken"
 _MOST_PANELS = 3
 _LONGEST_NAME = 34
+_ROOM_FOR_REASONS = 0.96  # fonts of pages may be a little wider
 _STANDINGS = ("feasible", "infeasible", "ineligible")
 _DIRECTIONS = {"max": "more is better →", "min": "← less is better", "": ""}
 _COLUMNS = ("trial", "rank", "word", "standing", "reason", "is_winner", "metric", "mode")
@@ -96,9 +101,9 @@ def _numbers(trial: Mapping[str, Any], metric: str) -> list[dict[str, float]]:
 
 
 def _word(trial: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    """`winner`, else why not: `infeasible`, `tied`, `baseline`."""
+    """`winner`, or `taken` without a feasible one; of others `infeasible`, `tied` and so on."""
     if trial["name"] == record["winner"]:
-        return "winner"
+        return "winner" if record["outcome"] == Outcome.WON else TAKEN
     if trial["standing"] != "feasible":
         return str(trial["standing"])
     if trial["name"] in record["ties"]:
@@ -148,6 +153,7 @@ def draw_phase_points(points: pd.DataFrame) -> Figure:
         _say_standings(panels[-1], shown, names)
         if left_out:
             figure.supxlabel(_left_out_text(left_out), fontsize=9, color=QUIET)
+        _say_reasons(figure, panels[0], shown, names)
     return figure
 
 
@@ -190,8 +196,8 @@ def _set_limits(axes: Axes, points: pd.DataFrame) -> None:
             axes.axvspan(edge, bound, color=FORBIDDEN, linewidth=0, zorder=0.5)
             axes.axvline(bound, color=LIMIT, linewidth=1.3, dashes=(4, 2), zorder=2)
             axes.annotate(
-                f"{sign} {number_text(bound)}", (bound, 1), (0, 3), textcoords="offset points",
-                xycoords=("data", "axes fraction"), color=LIMIT, fontsize=9,
+                f"{sign} {short_number_text(bound)}", (bound, 1), (0, 3), color=LIMIT, fontsize=9,
+                xycoords=("data", "axes fraction"), textcoords="offset points",
                 ha="left" if bound < (low + high) / 2 else "right",
             )  # fmt: skip
 
@@ -217,7 +223,6 @@ def _draw_trial(axes: Axes, trial: pd.DataFrame, position: int) -> None:
 
 
 def _name_rows(axes: Axes, points: pd.DataFrame, names: list[str]) -> None:
-    longest = 90 // min(_MOST_PANELS, points["metric"].nunique()) - 10
     axes.set_yticks(range(len(names)), labels=[elided(name, _LONGEST_NAME) for name in names])
     first = points.drop_duplicates("trial").set_index("trial")
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
@@ -225,7 +230,6 @@ def _name_rows(axes: Axes, points: pd.DataFrame, names: list[str]) -> None:
             label.set(color=WINNER, fontweight="bold")
         elif first.loc[name, "standing"] == "ineligible":
             label.set_color(QUIET)
-            _say_reason(axes, names.index(name), str(first.loc[name, "reason"]), longest)
 
 
 def _say_standings(axes: Axes, points: pd.DataFrame, names: list[str]) -> None:
@@ -233,17 +237,41 @@ def _say_standings(axes: Axes, points: pd.DataFrame, names: list[str]) -> None:
     first = points.drop_duplicates("trial").set_index("trial")
     for position, name in enumerate(names):
         word = str(first.loc[name, "word"])
-        colour = {"winner": WINNER, "infeasible": LIMIT}.get(word, QUIET)
+        colour = {"winner": WINNER, TAKEN: WINNER, "infeasible": LIMIT}.get(word, QUIET)
         axes.annotate(
             word, (1, position), (6, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", va="center", color=colour,
-            fontweight="bold" if word == "winner" else "normal",
+            fontweight="bold" if colour == WINNER else "normal",
         )  # fmt: skip
 
 
-def _say_reason(axes: Axes, position: int, reason: str, longest: int) -> None:
-    """Why a trial could not be judged, where its dot would be."""
-    axes.annotate(
-        elided(reason, longest), (0, position), (2, 0), xycoords=("axes fraction", "data"),
-        textcoords="offset points", va="center", color=QUIET, style="italic",
-    )  # fmt: skip
+def _say_reasons(figure: Figure, axes: Axes, points: pd.DataFrame, names: list[str]) -> None:
+    """Why a trial could not be judged, where its dot would be; as much as its panel has room for.
+
+    Everything else has its place by then, and these texts have no say in it.
+    """
+    first = points.drop_duplicates("trial").set_index("trial")
+    reasons = first.loc[first["standing"] == "ineligible", "reason"]
+    if reasons.empty:
+        return
+    figure.draw_without_rendering()
+    room = _ROOM_FOR_REASONS * axes.get_window_extent().width
+    for name, reason in reasons.items():
+        said = axes.annotate(
+            str(reason), (0, names.index(str(name))), (2, 0), textcoords="offset points",
+            xycoords=("axes fraction", "data"), va="center", color=QUIET, style="italic",
+            in_layout=False,
+        )  # fmt: skip
+        _shorten(said, room)
+
+
+def _shorten(said: Annotation, room: float) -> None:
+    """Cut as much off the end of a text as makes it fit its room."""
+    whole = said.get_text()
+
+    def fits(length: int) -> bool:
+        said.set_text(whole if length == len(whole) else f"{whole[:length].rstrip()}…")
+        return said.get_window_extent().width <= room
+
+    lengths = range(len(whole), 0, -1)
+    fits(lengths[min(bisect_left(lengths, True, key=fits), len(lengths) - 1)])

@@ -24,6 +24,7 @@ from phasetune.report.figures.style import (
 from phasetune.report.figures.tree import MOST_ROWS, run_counts_text
 
 TIMES = "\N{MULTIPLICATION SIGN}"
+_LONGEST_NAME = 32
 _LINES_OF_A_PHASE = 1.0  # its name, above its first row
 
 
@@ -118,28 +119,45 @@ def _draw_nodes(
     colours: Mapping[str, str],
 ) -> None:
     """A node says how many trials use it and how many runs it is, where these are several."""
-    is_dense = len(nodes) > MOST_ROWS
+    counts, times = told_counts(nodes), told_times(nodes)
     for node in nodes.to_dict("records"):
         x, y = spots[node["node"]]
-        colour = colours[str(node["stage"])]
-        size = 5.0 if node["trials"] == 1 or is_dense else min(16.0, 11.0 + 0.6 * node["trials"])
+        colour, count = colours[str(node["stage"])], counts.get(node["node"])
+        size = 5.0 if count is None else min(16.0, 11.0 + 0.6 * count)
         axes.plot(
             [x], [y], marker="o", markersize=size, color=colour,
             markeredgecolor="white", markeredgewidth=0.8, zorder=3,
         )  # fmt: skip
-        if node["trials"] > 1 and not is_dense:
-            text = str(node["trials"]) if node["trials"] < 1000 else f"{node['trials'] / 1000:.0f}k"
+        if count is not None:
+            text = str(count) if count < 1000 else f"{count / 1000:.0f}k"
             axes.text(
                 x, y, text, ha="center", va="center_baseline", fontweight="bold",
                 color=readable_on(to_rgb(colour)),
                 fontsize=7.5 if len(text) < 3 else 6.0, zorder=4,
             )  # fmt: skip
-        if node["runs"] > 1 and not is_dense:
+        if node["node"] in times:
             axes.annotate(
-                f"{TIMES}{node['runs']:,}", (x, y), (size / 2 + 2, 0), textcoords="offset points",
-                va="center_baseline", color=QUIET, zorder=4,
+                f"{TIMES}{times[node['node']]:,}", (x, y), (size / 2 + 2, 0),
+                textcoords="offset points", va="center_baseline", color=QUIET, zorder=4,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
             )  # fmt: skip
+
+
+def told_counts(nodes: pd.DataFrame) -> dict[int, int]:
+    """How many trials use a node, of those that say so: several, and all of them use all of it."""
+    return _told(nodes, "trials")
+
+
+def told_times(nodes: pd.DataFrame) -> dict[int, int]:
+    """How many runs a node is, of those that say so: several, and all its trials use all of it."""
+    return _told(nodes, "runs")
+
+
+def _told(nodes: pd.DataFrame, column: str) -> dict[int, int]:
+    if len(nodes) > MOST_ROWS:
+        return {}
+    own = nodes[nodes["is_common"].astype(bool) & (nodes[column] > 1)]
+    return dict(zip(map(int, own["node"]), map(int, own[column]), strict=True))
 
 
 def _head_columns(axes: Axes, nodes: pd.DataFrame) -> None:
@@ -159,7 +177,7 @@ def _name_trials(axes: Axes, rows: pd.DataFrame, places: Sequence[float], num_co
     for row, place in zip(rows.to_dict("records"), places, strict=True):
         mark = "  winner" if row["is_winner"] and row["trials"] == 1 else ""
         axes.text(
-            num_columns - 0.08, place, elided(str(row["name"]), 26) + mark, va="center",
+            num_columns - 0.08, place, elided(str(row["name"]), _LONGEST_NAME) + mark, va="center",
             color=WINNER if row["is_winner"] else INK,
             fontweight="bold" if row["is_winner"] else "normal",
         )  # fmt: skip

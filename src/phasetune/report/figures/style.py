@@ -18,6 +18,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
+from phasetune.report.numbers import short_number_text
+
 FULL_WIDTH_INCHES = 7.2
 HALF_WIDTH_INCHES = 3.5
 FONT_SIZE_POINTS = 9.0
@@ -90,15 +92,9 @@ def stage_colours(stages: Iterable[str]) -> dict[str, str]:
     return {name: STAGES[index % len(STAGES)] for index, name in enumerate(names)}
 
 
-def number_text(value: float) -> str:
-    """A number in as few characters as tell it, with a true minus sign."""
-    text = f"{value:,.0f}" if 10_000 <= abs(value) < 1e7 else f"{value:.4g}"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
 def plain_ticks(axes: Axes, *, x: bool = True, y: bool = True) -> None:
     """Ticks as plain numbers, few of them."""
-    formatter = FuncFormatter(lambda value, _: number_text(value))
+    formatter = FuncFormatter(lambda value, _: short_number_text(value))
     for axis in ([axes.xaxis] if x else []) + ([axes.yaxis] if y else []):
         axis.set_major_formatter(formatter)
         axis.set_minor_formatter(FuncFormatter(lambda *_: ""))

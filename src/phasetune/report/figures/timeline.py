@@ -17,11 +17,11 @@ from phasetune.report.figures.style import (
     QUIET,
     elided,
     new_figure,
-    number_text,
     plain_ticks,
     stage_colours,
     styled,
 )
+from phasetune.report.numbers import short_number_text
 
 _MOST_SECONDS_IN_MINUTES = 5 * 3600.0
 _MOST_WITH_GAPS = 150  # in a lane; more would be all gap
@@ -118,13 +118,15 @@ def _tick_time(axes: Axes, cut: CutTime) -> None:
         ):
             place = cut.place(count * step * unit)
             if not ticks or place - max(ticks) >= least:
-                ticks[place] = number_text(round(count * step, 6))
+                ticks[place] = short_number_text(round(count * step, 6))
     axes.set_xticks(list(ticks), labels=list(ticks.values()))
     axes.set_xlabel(f"{name} since the first start" + (", pauses cut" if cut.breaks else ""))
 
 
 def _unit(seconds: float) -> tuple[float, str]:
     """How many seconds one of the unit has that such a time is told in, and its name."""
+    if seconds < 60.0:
+        return 1.0, "seconds"
     return (60.0, "minutes") if seconds <= _MOST_SECONDS_IN_MINUTES else (3600.0, "hours")
 
 

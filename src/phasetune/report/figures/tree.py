@@ -10,7 +10,7 @@ from phasetune.report.figures.record import FiguredStudy, PlannedTrial, RunId
 from phasetune.report.figures.style import counted
 
 MOST_ROWS = 60
-_COLUMNS = ("column", "stage", "node", "parent", "rows", "runs", "trials", "asked")
+_COLUMNS = ("column", "stage", "node", "parent", "rows", "runs", "trials", "asked", "is_common")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,6 @@ class _Row:
     """A line at the right of the tree: a trial, or several that would be drawn alike."""
 
     phase: str
-    name: str
     is_winner: bool
     trials: tuple[PlannedTrial, ...]
 
@@ -27,15 +26,29 @@ def sharing_tree(study: FiguredStudy) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Nodes and rows of the tree.
 
     A node is the distinct runs of a stage that have one parent and are used by the same rows:
-    `runs` of them, for so many `trials`, which would take `asked` runs if each ran by itself. A row
-    is a trial; of more than 60, trials of a phase that share what comes before their last stage are
-    one row, then those of a phase, then all.
+    `runs` of them, for so many `trials`, which would take `asked` runs if each ran by itself; they
+    are `is_common` where each of these trials uses all of them. A row is a trial; of more than 60,
+    trials of a phase that share what comes before their last stage are one row, then those of a
+    phase, then all.
     """
     rows = _rows(study.trials)
-    return _nodes(rows), pd.DataFrame(
-        [(row.phase, row.name, row.is_winner, len(row.trials)) for row in rows],
+    nodes = _nodes(rows)
+    return nodes, pd.DataFrame(
+        [
+            (row.phase, _row_name(row, index, nodes), row.is_winner, len(row.trials))
+            for index, row in enumerate(rows)
+        ],
         columns=["phase", "name", "is_winner", "trials"],
     )
+
+
+def _row_name(row: _Row, index: int, nodes: pd.DataFrame) -> str:
+    """Of several trials also whether the runs that not all of them use are their own."""
+    if len(row.trials) == 1:
+        return row.trials[0].name
+    apart = nodes[nodes["rows"].map(lambda rows: index in rows) & ~nodes["is_common"].astype(bool)]
+    is_own = len(apart) > 0 and bool((apart["asked"] == apart["runs"]).all())
+    return counted(len(row.trials), "trial") + (", runs of their own" if is_own else "")
 
 
 def _rows(trials: Sequence[PlannedTrial]) -> list[_Row]:
@@ -63,7 +76,6 @@ def _row(trials: Sequence[PlannedTrial]) -> _Row:
     phases = list(dict.fromkeys(trial.phase for trial in trials))
     return _Row(
         phase=phases[0] if len(phases) == 1 else counted(len(phases), "phase"),
-        name=trials[0].name if len(trials) == 1 else counted(len(trials), "trial"),
         is_winner=all(trial.is_winner for trial in trials),
         trials=tuple(trials),
     )
@@ -105,19 +117,24 @@ def _nodes(rows: Sequence[_Row]) -> pd.DataFrame:
         node_of[run], about[node] = node, (run[0], parent)
         members[node].append(use)
     nodes = [
-        {
-            "column": uses[0].column,
-            "stage": about[node][0],
-            "node": node,
-            "parent": about[node][1],
-            "rows": sorted(uses[0].rows),
-            "runs": len(uses),
-            "trials": len(set.union(*(use.trials for use in uses))),
-            "asked": sum(len(use.trials) for use in uses),
-        }
+        {"stage": about[node][0], "node": node, "parent": about[node][1], **_counts(uses)}
         for node, uses in members.items()
     ]
     return pd.DataFrame(nodes, columns=list(_COLUMNS))
+
+
+def _counts(uses: Sequence[_Use]) -> dict[str, object]:
+    """Of the runs of one node."""
+    trials = len(set.union(*(use.trials for use in uses)))
+    asked = sum(len(use.trials) for use in uses)
+    return {
+        "column": uses[0].column,
+        "rows": sorted(uses[0].rows),
+        "runs": len(uses),
+        "trials": trials,
+        "asked": asked,
+        "is_common": asked == trials * len(uses),
+    }
 
 
 def run_counts_text(nodes: pd.DataFrame) -> str:

@@ -4,11 +4,13 @@ import math
 
 import pandas as pd
 
+from phasetune.report.figures.phase import TAKEN
 from phasetune.report.figures.pretraining import MOST_TRUNKS
 from phasetune.report.figures.record import FINAL
-from phasetune.report.figures.sharing import TIMES
-from phasetune.report.figures.style import counted, number_text
+from phasetune.report.figures.sharing import TIMES, told_counts, told_times
+from phasetune.report.figures.style import counted
 from phasetune.report.figures.tree import run_counts_text
+from phasetune.report.numbers import short_number_text
 
 
 def phase_caption(points: pd.DataFrame) -> str:
@@ -16,7 +18,7 @@ def phase_caption(points: pd.DataFrame) -> str:
     trials = points.drop_duplicates("trial")
     objective = trials[trials["metric"] == trials["metric"].iloc[0]]
     winner = objective[objective["is_winner"]]
-    first = "No trial won." if winner.empty else _winner_sentence(winner.iloc[0], len(trials))
+    first = "No trial won." if winner.empty else _winner_sentence(winner.iloc[0], len(objective))
     replicates = int(points["replicate"].max()) + 1
     marks = "Dots: means; bars: ± one standard error; pale dots: replicates."
     if replicates == 1:
@@ -25,6 +27,11 @@ def phase_caption(points: pd.DataFrame) -> str:
 
 
 def _winner_sentence(winner: pd.Series, count: int) -> str:
+    if winner["word"] == TAKEN:
+        return (
+            f"No trial meets the constraints; {winner['trial']} came closest and was taken, with "
+            f"{winner['metric']} {_score(winner)}."
+        )
     of = "as the only trial" if count == 1 else f"among {count:,} trials"
     return f"{winner['trial']} wins {of} with {winner['metric']} {_score(winner)}."
 
@@ -54,7 +61,8 @@ def curves_caption(curves: pd.DataFrame) -> str:
     """What is drawn, and what the dotted ends are where there are some."""
     metric, phases = curves["metric"].iloc[0], curves["phase"].nunique()
     has_bands = bool(curves["sem"].notna().any())
-    band = ", the winner's with a band of one standard error" if has_bands else ""
+    has_winner = bool(curves.loc[curves["sem"].notna(), "is_winner"].any())
+    band = ", the winner's with a band of one standard error" if has_winner else ""
     curve = "mean over replicates" if has_bands else "one line per trial"
     text = f"{metric} by step, {curve}{band}, in {counted(phases, 'phase')}."
     longest = curves.groupby(["phase", "trial"])["replicates"].transform("max")
@@ -96,18 +104,21 @@ def timeline_caption(times: pd.DataFrame, costs: pd.DataFrame) -> str:
     own = times[~times["is_reused"].astype(bool)]
     computed, reused = costs["computed_minutes"].sum(), costs["reused_minutes"].sum()
     workers = len(own[["host", "device", "lane"]].drop_duplicates())
-    text = f"{_minutes(computed)} of computing"
+    text = f"{_time_text(computed)} of computing"
     text += f" on {counted(workers, 'worker')}" if workers else ""
     if reused > 0:
-        text += f"; {_minutes(reused)} were not computed again, hatched"
+        text += f"; {_time_text(reused)} were not computed again, hatched"
     others = int(times["is_reused"].sum())
     text += f"; {counted(others, 'run')} came from other studies" if others else ""
     return f"{text}."
 
 
-def _minutes(minutes: float) -> str:
-    hours = minutes / 60.0
-    return f"{number_text(round(hours, 1))} hours" if hours >= 5 else f"{minutes:.1f} minutes"
+def _time_text(minutes: float) -> str:
+    """`0.04 seconds`, `45 seconds`, `2.5 minutes`, `6.2 hours`."""
+    seconds, hours = 60.0 * minutes, minutes / 60.0
+    if seconds < 59.5:
+        return f"{seconds:.{2 if seconds >= 10 else 1}g} seconds"
+    return f"{short_number_text(round(hours, 1))} hours" if hours >= 5 else f"{minutes:.1f} minutes"
 
 
 def sharing_caption(nodes: pd.DataFrame, rows: pd.DataFrame) -> str:
@@ -116,7 +127,9 @@ def sharing_caption(nodes: pd.DataFrame, rows: pd.DataFrame) -> str:
         f"{stage}: {run_counts_text(own)}" for stage, own in nodes.groupby("stage", sort=False)
     ]
     trials = counted(int(rows.loc[rows["phase"] != FINAL, "trials"].sum()), "trial")
-    return (
-        f"For {trials}: {'; '.join(stages)}. A number in a circle is how many trials use it; "
-        f"{TIMES}5 stands for five runs, such as folds."
-    )
+    told = [f"For {trials}: {'; '.join(stages)}."]
+    if told_counts(nodes):
+        told.append("A number in a circle is how many trials use it.")
+    if told_times(nodes):
+        told.append(f"{TIMES}5 stands for five runs, such as folds.")
+    return " ".join(told)

@@ -4,12 +4,14 @@ Each is a function of the canonical report. The thresholds stand first.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from phasetune.report.page.sections.blocks import count_text
 from phasetune.report.page.sections.records import candidates, lead_interval, trial_named
-from phasetune.report.page.statistics import confusion_counts, share_of
+from phasetune.report.page.statistics import confusion_counts, noise_of, share_of
+from phasetune.select.decide import Outcome
 from phasetune.select.record import carries
 
 Report = Mapping[str, Any]
@@ -25,6 +27,8 @@ FEWEST_ON_AN_AXIS = 3
 """With two values each is at an edge."""
 FAR_IN_STANDARD_ERRORS = 1.96
 """How far the test may be below validation before it is called worse: 95% of normal noise."""
+_FOUND = re.compile(r"class_(\d{1,4})_(?:recall|accuracy)")
+"""Two names of the share of a class that is found."""
 MOST_NAMED = 3
 """Of a kind in one sentence; how many more there are is said."""
 
@@ -45,7 +49,7 @@ def class_collapse(report: Report) -> Iterator[str]:
         metrics = {} if winner is None else winner["metrics"]
         lowest = {name: min(map(float, found["values"])) for name, found in metrics.items()}
         if winner is not None:
-            where = f"{winner['name']}, the winner of phase {record['phase']},"
+            where = f"{winner['name']}, the {_called(record)} of phase {record['phase']},"
             yield from _collapse(where, lowest, " in at least one replicate")
     if _test(report):
         yield from _collapse("The final model", _test(report), " on the test data")
@@ -55,7 +59,8 @@ def _collapse(who: str, metrics: Mapping[str, Any], when: str) -> Iterator[str]:
     if float(metrics.get("predicted_classes", math.nan)) == 1.0:
         yield f"{who} predicts a single class{when}, whatever it is shown."
         return
-    lost = [k for k in range(len(metrics)) if float(metrics.get(f"class_{k}_recall", 1.0)) == 0.0]
+    found = {name: _FOUND.fullmatch(name) for name in metrics}
+    lost = sorted({int(match[1]) for n, match in found.items() if match and not float(metrics[n])})
     if lost:
         yield f"{who} never finds class {', '.join(map(str, lost))}{when}."
 
@@ -76,9 +81,10 @@ def constraint_mostly_violated(report: Report) -> Iterator[str]:
         for text in record["rule"]["constraints"]:
             missed = sum(float(trial["margins"].get(text, 0.0)) < 0 for trial in judged)
             if MOSTLY * len(judged) <= missed < len(judged):
+                is_won = record["outcome"] == Outcome.WON
                 yield (
-                    f"In phase {record['phase']} {missed} of {len(judged)} trials miss {text}; "
-                    "the winner was picked among few."
+                    f"In phase {record['phase']} {missed} of {len(judged)} trials miss {text}"
+                    f"{'; the winner was picked among few' if is_won else ''}."
                 )
 
 
@@ -90,8 +96,12 @@ def failed_trials(report: Report) -> Iterator[str]:
         if failed:
             yield (
                 f"In phase {record['phase']} {len(failed)} of {len(trials)} trials could not be "
-                f"judged: {_some(failed)}. Had they not failed, another one might have won."
+                f"judged: {_some(failed)}. Had they not failed, {_who(record)} might have won."
             )
+
+
+def _who(record: Mapping[str, Any]) -> str:
+    return "one of them" if record["outcome"] != Outcome.WON else "another one"
 
 
 def final_failed(report: Report) -> Iterator[str]:
@@ -111,7 +121,8 @@ def test_below_validation(report: Report) -> Iterator[str]:
         return
     promised, found = winner["metrics"][metric], float(test[metric])
     drop = (float(promised["mean"]) - found) * (1.0 if mode == "max" else -1.0)
-    noise = math.hypot(float(promised["sem"] or 0.0), _test_error(metric, test))
+    scatter = noise_of([float(value) for value in promised["values"]])
+    noise = math.hypot(scatter, _test_error(metric, test))
     if noise > 0.0 and drop > FAR_IN_STANDARD_ERRORS * noise:
         yield (
             f"The final test scores {metric} {found:.4f}, but validation promised "
@@ -228,8 +239,8 @@ def winner_at_edge(report: Report) -> Iterator[str]:
             if value in (min(tried), max(tried)):
                 which = "smallest" if value == min(tried) else "largest"
                 yield (
-                    f"In phase {record['phase']} the winner has the {which} {name} that was tried "
-                    f"({value}); a value beyond it may be better still."
+                    f"In phase {record['phase']} the {_called(record)} has the {which} {name} that "
+                    f"was tried ({value}); a value beyond it may be better still."
                 )
 
 
@@ -253,6 +264,11 @@ def _misses(trial: Mapping[str, Any], metric: str, bounds: tuple[float, float]) 
 def _winner(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
     is_won = carries(record) and record["winner"] is not None
     return trial_named(record, record["winner"]) if is_won else None
+
+
+def _called(record: Mapping[str, Any]) -> str:
+    """Nothing won that was taken because nothing is feasible."""
+    return "winner" if record["outcome"] == Outcome.WON else "choice"
 
 
 def _test(report: Report) -> Mapping[str, Any]:

@@ -124,8 +124,12 @@ def _answer(report: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
     last = report["phases"][-1]
     if not carries(last):
         return [f"Phase {last['phase']} decided nothing, so there is no recommendation."]
-    compared = f"Of {count_text(len(settings), 'setting')} compared in"
-    if decided < len(steps):
+    so_far = decided < len(steps)
+    if len(settings) == 1:
+        told = " so far" if so_far else ", so it is recommended"
+        return [f"Only one setting was tried{told}; there was none to compare it with."]
+    compared = f"Of {len(settings)} settings compared in"
+    if so_far:
         return [f"{compared} {decided} of {phases}, these lead so far.", *_sureness(steps)]
     return [f"{compared} {phases}, these are recommended.", *_sureness(steps)]
 
@@ -178,7 +182,7 @@ def _sections(
     sections += [
         _training_section(),
         final_section(report),
-        reading_section(kept),
+        reading_section(kept, report),
         computing_section(work),
         settings_section(report),
         provenance_section(report, _invocations(study)),

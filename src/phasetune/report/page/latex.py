@@ -3,8 +3,9 @@ r"""The report's tables as LaTeX, for `\input` in a document that loads `booktab
 import re
 from collections.abc import Iterator
 
+from phasetune.report.numbers import number_text
 from phasetune.report.page.content import StudyContent
-from phasetune.report.page.sections.blocks import Row, Table, number_text
+from phasetune.report.page.sections.blocks import Row, Table
 from phasetune.report.page.sections.steps import steps_table
 
 _SIGNS = {
@@ -54,11 +55,16 @@ def escaped(text: str) -> str:
 
 
 def _score(content: StudyContent) -> str:
-    """The final score as a command, so that a text can't say another one than the tables."""
-    if content.score is None:
-        return ""
-    value = f"{number_text(content.score.test)}, {content.score.words}"
-    return rf"\providecommand{{\phasetunetestscore}}{{{escaped(value)}}}"
+    """The final score as a command, so that a text can't say another one than the tables.
+
+    It is that of the report that was read last, so it is empty where that has no score.
+    """
+    score = content.score
+    value = "" if score is None else f"{number_text(score.test)}, {score.words}"
+    return (
+        "\\providecommand{\\phasetunetestscore}{}\n"
+        rf"\renewcommand{{\phasetunetestscore}}{{{escaped(value)}}}"
+    )
 
 
 def _environment(table: Table, content: StudyContent, number: int) -> Iterator[str]:

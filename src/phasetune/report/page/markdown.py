@@ -1,9 +1,10 @@
 """The report as Markdown, as GitHub reads it; figures are pictures beside it."""
 
-import re
 from collections.abc import Iterator, Sequence
 
+from phasetune.report.escaping import markdown_escaped as escaped
 from phasetune.report.figures import StudyFigure
+from phasetune.report.numbers import number_text
 from phasetune.report.page.content import StudyContent
 from phasetune.report.page.markup import placed, shown_sections
 from phasetune.report.page.sections.blocks import (
@@ -13,12 +14,8 @@ from phasetune.report.page.sections.blocks import (
     Paragraph,
     Row,
     Table,
-    number_text,
 )
 from phasetune.report.page.sections.steps import steps_table
-
-_SIGNS = re.compile(r"([\\`*_\[\]|#~$!])")
-_OPENS_A_BLOCK = re.compile(r"^(\d*)([-+=.)])(?=\s|[-=]|$)")
 
 
 def markdown_text(content: StudyContent, figures: Sequence[StudyFigure], *, folder: str) -> str:
@@ -31,13 +28,6 @@ def markdown_text(content: StudyContent, figures: Sequence[StudyFigure], *, fold
         for block in section.blocks:
             lines += _block(block, figures, folder)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def escaped(text: str) -> str:
-    """A text with every sign that Markdown or HTML would read as its own."""
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    safe = _SIGNS.sub(r"\\\1", safe).replace("@", "&#64;")  # an @ would call somebody
-    return _OPENS_A_BLOCK.sub(r"\1\\\2", safe)
 
 
 def _opening(content: StudyContent) -> Iterator[str]:

@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from phasetune.report.figures import StudyFigure, svg_text
+from phasetune.report.numbers import number_text
 from phasetune.report.page.content import StudyContent
 from phasetune.report.page.health import Severity
-from phasetune.report.page.sections.blocks import FigurePlace, Section, number_text
+from phasetune.report.page.sections.blocks import FigurePlace, Section
 from phasetune.report.page.sections.final import Score
 
 if TYPE_CHECKING:

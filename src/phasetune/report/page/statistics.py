@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from phasetune.select.scores import summarise
@@ -24,6 +25,7 @@ LEVEL = 0.95
 _CELL = re.compile(r"confusion_(\d{1,4})_(\d{1,4})")
 _OF_CLASS = re.compile(r"class_(\d{1,4})_(accuracy|recall|precision)")
 _SAME = 1e-6
+_ROUNDING = 1e-12
 
 Counts = tuple[tuple[int, ...], ...]
 """Row i, column j: rows of class i that were taken for class j."""
@@ -59,20 +61,29 @@ def wilson_interval(hits: int, count: int) -> Interval:
     return Interval(low=float(found.low), high=float(found.high))
 
 
+def noise_of(values: Sequence[float]) -> float:
+    """The standard error of a mean; zero where no noise was seen: of fewer than two values, of
+    values that are not finite, or of such that differ by no more than rounding makes them differ.
+    """
+    error = summarise(values).sem if len(values) > 1 else None
+    if error is None or error <= _ROUNDING * max(1.0, *map(abs, values)):
+        return 0.0
+    return error
+
+
 def paired_interval(differences: Sequence[float], *, folds: int | None) -> Interval | None:
     """The 95% t interval of a mean difference, corrected for shared training rows with folds.
 
-    None where no noise was seen: fewer than two differences, or all of them equal.
+    None where no noise was seen.
     """
-    count = len(differences)
-    found = summarise(differences) if count > 1 else None
-    if found is None or not found.sem:
+    count, error = len(differences), noise_of(differences)
+    if not error:
         return None
     from scipy import stats
 
     shared = 0.0 if folds is None else count / (folds - 1)
-    scale = found.sem * math.sqrt(1.0 + shared)
-    low, high = stats.t.interval(LEVEL, count - 1, loc=found.mean, scale=scale)
+    scale = error * math.sqrt(1.0 + shared)
+    low, high = stats.t.interval(LEVEL, count - 1, loc=fmean(differences), scale=scale)
     return Interval(low=float(low), high=float(high))
 
 

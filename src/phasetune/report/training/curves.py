@@ -64,13 +64,19 @@ class Curves:
 
     @property
     def has_losses(self) -> bool:
-        """Whether a loss was reported at all."""
-        return any(value is not None for value in (*self.train_losses, *self.val_losses))
+        """Whether a loss was reported that can be drawn."""
+        return _is_drawable(self.train_losses, self.val_losses)
 
     @property
     def has_metrics(self) -> bool:
         """Whether anything else was."""
-        return bool(self.train_metrics or self.val_metrics or self.other_metrics)
+        of_roles = (self.train_metrics, self.val_metrics, self.other_metrics)
+        return _is_drawable(*(values for metrics in of_roles for values in metrics.values()))
+
+
+def _is_drawable(*lines: Values) -> bool:
+    values = (value for line in lines for value in line)
+    return any(value is not None and math.isfinite(value) for value in values)
 
 
 def last_of(values: Values) -> float | None:

@@ -1,5 +1,6 @@
 """The files of a training report: pictures, a document and a text."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,5 +100,5 @@ def _all_folds(
 
 def _write_fold_picture(path: Path, curves: Mapping[str, Curves], table: FoldTable) -> None:
     points = fold_points(curves)
-    if not points.empty:
+    if points["value"].map(math.isfinite).any():
         write_png(draw_folds(points, best_fold=table.best_fold), path)

@@ -23,9 +23,9 @@ from phasetune.report.figures.style import (
     counted,
     elided,
     new_figure,
-    number_text,
     styled,
 )
+from phasetune.report.numbers import short_number_text
 from phasetune.report.training.curves import Best, Curves, Role, Values
 from phasetune.report.training.lines import fit_axes, points_of, ring, with_gaps
 
@@ -141,7 +141,7 @@ def _mark_best(axes: Axes, best: Best) -> None:
     ring(axes, best.epoch, best.loss, colour=WINNER)
     is_left = best.epoch < sum(axes.get_xlim()) / 2
     axes.annotate(
-        f"lowest validation loss\n{number_text(best.loss)} in epoch {best.epoch}",
+        f"lowest validation loss\n{short_number_text(best.loss)} in epoch {best.epoch}",
         (best.epoch, 1.0),
         xycoords=("data", "axes fraction"),
         xytext=(8 if is_left else -8, -2),

@@ -1,34 +1,28 @@
 """Numbers and values as the texts of training reports write them."""
 
-import math
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
 from phasetune.errors import PhasetuneError
+from phasetune.report.numbers import number_text
 from phasetune.store.masking import masked_content
 from phasetune.study.wording import one_line, shown
 
 RULE = "=" * 80
 THIN_RULE = "-" * 80
 _NAME_WIDTH = 30
+_NONE = "not reported"
 
 
 def long_number(value: float | None) -> str:
-    """Six decimals, or an exponent where they would not show it."""
-    return _decimal(value, 6)
+    """Six decimals, or as many digits that count; a word where there is no number."""
+    return _NONE if value is None else number_text(value, decimals=6)
 
 
 def short_number(value: float | None) -> str:
-    """Four decimals, or an exponent where they would not show it."""
-    return _decimal(value, 4)
-
-
-def _decimal(value: float | None, decimals: int) -> str:
-    if value is None:
-        return "not reported"
-    is_odd = math.isfinite(value) and value != 0 and not 10 ** (1 - decimals) <= abs(value) < 1e7
-    return f"{value:.{decimals}{'e' if is_odd else 'f'}}"
+    """Four decimals, or as many digits that count; a word where there is no number."""
+    return _NONE if value is None else number_text(value)
 
 
 def plain_settings(settings: Any) -> dict[str, Any]:

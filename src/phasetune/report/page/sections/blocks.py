@@ -29,10 +29,14 @@ class Bullets:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column's heading; numbers are aligned to the right."""
+    """A column's heading; numbers are aligned to the right.
+
+    On narrow pages one with `is_below_name` is no column: its cells stand below the first ones.
+    """
 
     title: str
     is_number: bool = False
+    is_below_name: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +106,6 @@ def _escape(character: str) -> str:
 def value_words(value: Any) -> str:
     """A setting as a study file writes it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def number_text(value: float) -> str:
-    """Four digits behind the point, or four that count where that says nothing."""
-    is_plain = value == 0.0 or 1e-3 <= abs(value) < 1e5
-    return f"{value:.4f}" if is_plain else f"{value:.4g}"
 
 
 def count_text(number: int, one: str, many: str | None = None) -> str:

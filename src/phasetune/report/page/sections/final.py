@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phasetune.report.analysis import test_heading
+from phasetune.report.numbers import number_text
 from phasetune.report.page.sections.blocks import (
     Block,
     Column,
@@ -13,7 +14,6 @@ from phasetune.report.page.sections.blocks import (
     Row,
     Section,
     Table,
-    number_text,
 )
 from phasetune.report.page.statistics import Interval, confusion_counts, share_of
 from phasetune.select.words import short_value_text

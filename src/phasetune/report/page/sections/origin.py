@@ -24,10 +24,11 @@ Report = Mapping[str, Any]
 
 
 def chosen_parameters(report: Report) -> dict[str, str]:
-    """The parameters that trials differed in, and the last phase that varied each."""
+    """The parameters that trials differed in, and the last phase that decided on each."""
     found: dict[str, str] = {}
     for record in report["phases"]:
-        found |= dict.fromkeys(axes(candidates(record)), record["phase"])
+        if record["winner"] is not None:
+            found |= dict.fromkeys(axes(candidates(record)), record["phase"])
     return found
 
 
@@ -91,7 +92,8 @@ def _settings_table(
 def provenance_section(report: Report, invocations: Sequence[Mapping[str, Any]]) -> Section:
     """Data, code, software, machines, and the commands that computed something."""
     environments = [e for record in report["phases"] for e in record["environments"]]
-    blocks: list[Block] = [Facts(pairs=tuple(_facts(report, environments, invocations)))]
+    facts = tuple(pair for pair in _facts(report, environments, invocations) if pair[1])
+    blocks: list[Block] = [Facts(pairs=facts)]
     if invocations:
         blocks.append(_commands(invocations))
     return Section(anchor="provenance", title="Provenance", blocks=tuple(blocks))
@@ -162,9 +164,7 @@ def _command_cells(call: Mapping[str, Any]) -> tuple[str, ...]:
     started, ended = _time(call.get("started")), _time(call.get("ended"))
     return (
         "" if started is None else f"{started:%Y-%m-%d %H:%M} UTC",
-        ""
-        if started is None or ended is None
-        else duration_text((ended - started).total_seconds()),
+        _took(started, ended),
         masked(shlex.join(masked_arguments(arguments))),
         str(call.get("backend", "")),
         str(len(_list(call.get("executed")))),

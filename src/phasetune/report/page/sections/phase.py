@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterator
 
 from phasetune.report.analysis import standing_sentences
+from phasetune.report.numbers import number_text
 from phasetune.report.page.sections.blocks import (
     Block,
     Bullets,
@@ -11,11 +12,11 @@ from phasetune.report.page.sections.blocks import (
     Paragraph,
     Section,
     count_text,
-    number_text,
+    listing,
 )
 from phasetune.report.page.sections.records import Record, candidates, lead_interval
 from phasetune.report.page.sections.trials import trial_tables
-from phasetune.report.page.statistics import expected_best_of
+from phasetune.report.page.statistics import expected_best_of, noise_of
 from phasetune.select.words import decision_sentences
 
 _MOST_REASONS = 3
@@ -54,11 +55,21 @@ def _surety_sentences(record: Record, *, folds: int | None, seeds: int) -> Itera
         )
     gain = _gain_by_luck(record)
     if gain is not None:
-        count = sum(trial["standing"] == "feasible" for trial in candidates(record))
         yield (
-            f"{count} settings were compared. Were they all equally good, the best of them would "
-            f"be expected to look {number_text(gain)} better than it is, by luck alone."
+            f"{_compared_words(record)} they all equally good, the best of them would be expected "
+            f"to look {number_text(gain)} better than it is, by luck alone."
         )
+
+
+def _compared_words(record: Record) -> str:
+    """How many settings were compared, of how many that were tried."""
+    standings = [trial["standing"] for trial in candidates(record)]
+    compared = standings.count("feasible")
+    if compared == len(standings):
+        return f"{compared} settings were compared. Were"
+    could = ["could be judged"] if "ineligible" in standings else []
+    could += ["met the constraints"] if "infeasible" in standings else []
+    return f"{compared} of the {len(standings)} settings {listing(could)}; were"
 
 
 def replicates_words(*, folds: int | None, seeds: int) -> str:
@@ -75,8 +86,8 @@ def _gain_by_luck(record: Record) -> float | None:
     """
     feasible = [trial for trial in candidates(record) if trial["standing"] == "feasible"]
     behind = [trial["behind_leader"] for trial in feasible if trial["behind_leader"] is not None]
-    errors = [float(found["sem"]) for found in behind if found["sem"] is not None]
-    if not errors or not any(errors):
+    errors = [noise_of([float(value) for value in found["values"]]) for found in behind]
+    if not any(errors):
         return None
     return expected_best_of(len(feasible)) * statistics.median(errors) / 2**0.5
 

@@ -1,12 +1,17 @@
 """The section on how the numbers are to be read: what they are, and what they are not."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from phasetune.report.page.sections.blocks import Bullets, Section
 from phasetune.report.page.sections.phase import replicates_words
+from phasetune.report.page.statistics import share_of
 from phasetune.study.schema import Study
 
 
-def reading_section(study: Study) -> Section:
-    """What the numbers are, and what they are not."""
+def reading_section(study: Study, report: Mapping[str, Any]) -> Section:
+    """What the numbers are, and what they are not; only of those that the report has."""
+    test = (report["final"] or {}).get("test") or {}
     folds, seeds = study.replicates.folds, study.replicates.seeds
     texts = []
     if seeds * (folds or 1) > 1:
@@ -21,19 +26,23 @@ def reading_section(study: Study) -> Section:
         texts.append(_interval_note(folds))
     else:
         texts.append("Every setting was tried once, so nothing here tells noise from difference.")
-    texts.append(
-        "The best of several settings looks better than it is, since luck is selected too. The "
-        "test data had no say in any choice, so the final test is free of that."
-        if study.objective.on == "validation"
-        else "Winners were chosen on the test data, so every score there is optimistic."
-    )
-    texts.append(
-        "Intervals of accuracies on the test data are Wilson's 95% score intervals (Wilson 1927): "
-        "they say how exactly so many rows can tell, not how other data would come out."
-    )
+    texts.append(_luck_note(study, is_tested=bool(test)))
+    if any(share_of(name, test) for name in test):
+        texts.append(
+            "Intervals of accuracies on the test data are Wilson's 95% score intervals (Wilson "
+            "1927): they say how exactly so many rows can tell, not how other data would come out."
+        )
     return Section(
         anchor="reading", title="How to read the numbers", blocks=(Bullets(texts=tuple(texts)),)
     )
+
+
+def _luck_note(study: Study, *, is_tested: bool) -> str:
+    if study.objective.on == "test":
+        return "Winners were chosen on the test data, so every score there is optimistic."
+    luck = "The best of several settings looks better than it is, since luck is selected too."
+    free = "The test data had no say in any choice, so the final test is free of that."
+    return f"{luck} {free}" if is_tested else luck
 
 
 def _interval_note(folds: int | None) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from phasetune.report.analysis import phase_metrics
-from phasetune.report.page.sections.blocks import Column, Row, Table, count_text, value_words
+from phasetune.report.page.sections.blocks import Column, Row, Table, value_words
 from phasetune.report.page.sections.records import Record, axes, metric_text, size_text
+from phasetune.select.decide import Outcome
 
 MOST_ROWS = 8
 MOST_FOLDED_ROWS = 200
@@ -19,8 +20,7 @@ def trial_tables(record: Record) -> Iterator[Table]:
     title = f"Trials of phase {record['phase']}"
     yield _short_table(record, ranked, title=title)
     shown = ranked[:MOST_FOLDED_ROWS]
-    of = f"the best {len(shown)} of {len(ranked)}" if len(ranked) > len(shown) else "all"
-    yield _full_table(record, shown, title=f"{title}, everything measured", of=of)
+    yield _full_table(record, shown, title=f"{title}, everything measured", total=len(ranked))
 
 
 def _short_table(record: Record, ranked: Sequence[Record], *, title: str) -> Table:
@@ -33,7 +33,7 @@ def _short_table(record: Record, ranked: Sequence[Record], *, title: str) -> Tab
         title=title if not left else f"{title}, the first {len(rows)} of {len(ranked)}",
         columns=(
             Column(title="Trial"),
-            Column(title="Standing"),
+            Column(title="Standing", is_below_name=True),
             *(Column(title=metric, is_number=True) for metric in metrics),
             Column(title="Behind the leader", is_number=True),
         ),
@@ -51,18 +51,19 @@ def _short_cells(record: Record, trial: Record, metrics: Sequence[str]) -> tuple
     )
 
 
-def _full_table(record: Record, trials: Sequence[Record], *, title: str, of: str) -> Table:
-    """A column per parameter and metric; what only some studies have is left out of others."""
+def _full_table(record: Record, trials: Sequence[Record], *, title: str, total: int) -> Table:
+    """A column per parameter and metric, first what the phase decides by; no empty ones."""
     measured = {name for trial in trials for name in trial["metrics"]}
     first = phase_metrics(record)
     others = sorted(n for n in measured - {*first} if not n.startswith(_LEFT_OUT))
     told: dict[str, Callable[[Record], str]] = {
         "Trial": lambda trial: str(trial["name"]),
+        **{name: partial(metric_text, metric=name) for name in first},
         **{name: partial(_setting, name=name) for name in axes(trials)},
         "Note": lambda trial: str(trial["note"] or ""),
         "Missed": lambda trial: str(trial["reason"] or ""),
         "Expected": _expected_text,
-        **{name: partial(metric_text, metric=name) for name in (*first, *others)},
+        **{name: partial(metric_text, metric=name) for name in others},
     }
     cells = {name: [text(trial) for trial in trials] for name, text in told.items()}
     shown = [name for name, texts in cells.items() if any(texts)]
@@ -73,8 +74,14 @@ def _full_table(record: Record, trials: Sequence[Record], *, title: str, of: str
             _row(record, trial, tuple(cells[name][index] for name in shown))
             for index, trial in enumerate(trials)
         ),
-        folded=f"Settings and metrics of {of} {count_text(len(trials), 'trial')}",
+        folded=f"Settings and metrics of {_whose_words(len(trials), total)}",
     )
+
+
+def _whose_words(count: int, total: int) -> str:
+    if count < total:
+        return f"the best {count} of {total} trials"
+    return "the only trial" if total == 1 else f"all {total} trials"
 
 
 def _row(record: Record, trial: Record, cells: tuple[str, ...]) -> Row:
@@ -101,7 +108,8 @@ def _place(summary: Record | None, low: float, high: float) -> str:
 
 
 def _standing_words(record: Record, trial: Record) -> str:
-    words = ["winner"] if trial["name"] == record["winner"] else []
+    taken = "winner" if record["outcome"] == Outcome.WON else "taken"
+    words = [taken] if trial["name"] == record["winner"] else []
     words += ["within noise"] if trial["name"] in record["ties"] else []
     words += [trial["standing"]] if trial["standing"] != "feasible" or not words else []
     words += ["baseline"] if trial["baseline"] else []
