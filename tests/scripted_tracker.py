@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,16 @@ class Scripted:
         self.known[handle].steps.setdefault(series.stage, []).extend(series.steps)
         self.known[handle].rows.setdefault(series.stage, []).extend(series.metrics)
 
-    def update(self, handle: str, record: Record, *, told: Record | None) -> None:
+    def update(
+        self,
+        handle: str,
+        record: Record,
+        *,
+        told: Record | None,
+        series: Sequence[Series] = (),
+    ) -> None:
+        for part in series:
+            self.log(handle, part)
         self._call("update", handle)
         known = self.known[handle]
         known.statuses.append(str(record.status))

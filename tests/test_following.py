@@ -134,7 +134,9 @@ def test_a_store_that_hangs_holds_no_study_up(
     tracker.before = lambda name, record: name == call and gate.wait(60.0)
     assert go(small_study(), results, listener=heard) == alone
     assert threading.get_ident() not in tracker.threads
-    assert " wait for tracker jsonl (memory); " in heard.of(Noticed)[-1].message
+    assert heard.of(Noticed)[-1].message == (
+        f"tracker jsonl (memory) was not told all yet; tell it with `phasetune sync '{results}'`"
+    )
 
 
 def test_a_slow_store_is_called_by_its_own_thread_alone(results: Path, tracker: Scripted) -> None:

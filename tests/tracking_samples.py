@@ -1,12 +1,14 @@
 """Records to tell trackers of, and MLflow databases that need not be made for each test."""
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from phasetune.store.paths import ResultsPaths, StudyPaths
@@ -58,15 +60,19 @@ def results_below(folder: Path) -> tuple[ResultsPaths, StudyPaths]:
     return results, results.study("one")
 
 
-_FOLDER = TemporaryDirectory(prefix="phasetune-test-mlflow-")
-
-
 @cache
 def _database() -> Path:
-    folder = Path(_FOLDER.name)
-    command = [sys.executable, "-m", "phasetune.tracking.mlflow.database"]
-    subprocess.run([*command, str(folder / "mlflow.db"), str(folder)], check=True)
-    return folder / "mlflow.db"
+    """Kept for the next tests: making one takes longer than most of them."""
+    kept = Path(
+        tempfile.gettempdir(), f"phasetune-test-mlflow-{version('mlflow')}-{os.getuid()}.db"
+    )
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(prefix="phasetune-test-mlflow-") as folder:
+            made = Path(folder, "mlflow.db")
+            command = [sys.executable, "-m", "phasetune.tracking.mlflow.database"]
+            subprocess.run([*command, str(made), folder], check=True)
+            made.replace(kept)
+    return kept
 
 
 def put_database(file: Path) -> None:

@@ -23,6 +23,7 @@ from tracking_samples import put_database
 def results(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ResultsPaths:
     """Results of two studies, of which one is tracked elsewhere."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("PHASETUNE_TRACKING")
     kept(folder, "one")
     return ResultsPaths(folder / "results")
 
@@ -137,3 +138,14 @@ def test_a_study_that_nobody_is_told_of_is_a_sentence(results: ResultsPaths, fol
     said = phasetune("ui", results.root, "--study", "two")
     assert said.code == 2
     assert "is tracked by mlflow; see `tracking:` in it" in said.err
+
+
+def test_a_study_that_names_nobody_is_told_as_the_variable_says(
+    results: ResultsPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHASETUNE_TRACKING", "mlflow=http://host:5000")
+    said = phasetune("ui", results.root)
+    assert (said.code, said.err) == (0, "")
+    assert "which has pages of its own: http://host:5000" in said.out
+    monkeypatch.setenv("PHASETUNE_TRACKING", "jsonl")
+    assert "is tracked by mlflow; see `tracking:` in it" in phasetune("ui", results.root).err

@@ -1,49 +1,15 @@
 """The records that trackers are told, from what a study left."""
 
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import StudyMaker
 from phasetune import StudyOutcome, run_study
-from phasetune.report.tracked.live import Live
-from phasetune.report.tracked.study import TrackedStudy
 from phasetune.store.documents import read_document
-from phasetune.store.failures import Failure, FailureStore
-from phasetune.store.paths import ResultsPaths, StudyPaths
-from phasetune.tracking.contract import Record, Status
-from phasetune.tracking.memory import Remembered
-
-GRID = {"train.value": [0.2, 0.6]}
-SMALL: dict[str, Any] = {
-    "phases": [{"name": "value", "grid": GRID}],
-    "final": {"refit": False, "test": False},
-}
-
-
-def tracked(paths: StudyPaths, live: Live | None = None) -> TrackedStudy:
-    found = TrackedStudy(ResultsPaths(paths.root.parent), paths, live or Live())
-    found.resting = Status.KILLED
-    return found
-
-
-def records(paths: StudyPaths, known: Mapping[str, Remembered] | None = None) -> dict[str, Record]:
-    return {record.id: record for record in tracked(paths).everything(known or {})}
-
-
-def named(found: Mapping[str, Record], name: str) -> Record:
-    (record,) = (record for record in found.values() if record.name == name)
-    return record
-
-
-@pytest.fixture(scope="module")
-def small(scripted_study: StudyMaker, tmp_path_factory: pytest.TempPathFactory) -> StudyOutcome:
-    """One phase of two trials; to read, not to change."""
-    results = tmp_path_factory.mktemp("small") / "results"
-    return run_study(scripted_study(**SMALL), results=results, in_process=True)
+from phasetune.store.paths import ResultsPaths
+from phasetune.tracking.contract import Status
+from tracked import SMALL, named, records, tracked
 
 
 def test_records_hang_below_their_phase_and_that_below_the_study(whole: StudyOutcome) -> None:
@@ -192,100 +158,13 @@ def test_a_failed_trial_says_why(scripted_study: StudyMaker, tmp_path: Path) -> 
     assert (found["study"].status, found["phase:value"].status) == (Status.FINISHED,) * 2
 
 
-def test_secrets_in_settings_and_failures_are_masked(
-    small: StudyOutcome, scripted_study: StudyMaker, tmp_path: Path
-) -> None:
-    secret = {"params": {"train": {"marker": "token=abc123def456"}}}
+def test_secrets_in_settings_are_masked(scripted_study: StudyMaker, tmp_path: Path) -> None:
+    here = set(Path().iterdir())
+    secret = {"params": {"train": {"marker": f"{tmp_path}/token=abc123def456"}}}
     outcome = run_study(scripted_study(**SMALL, **secret), results=tmp_path, in_process=True)
     trial = named(records(outcome.paths), "value-value=0.6")
-    assert trial.params["train.marker"] == "token=***"
-
-
-def undecided(source: StudyOutcome, folder: Path) -> StudyPaths:
-    """A copy of a study whose phase was not decided yet."""
-    shutil.copytree(source.paths.root.parent, folder / "results")
-    paths = ResultsPaths(folder / "results").study("scripted")
-    for path in (paths.phase("value").decision, paths.report):
-        path.unlink()
-    return paths
-
-
-def without(paths: StudyPaths, name: str, stage: str) -> str:
-    """Take the artifact of a trial's stage away; its key."""
-    plan = read_document(paths.phase("value").plan) or {}
-    (trial,) = (trial for trial in plan["trials"] if trial["name"] == name)
-    (key,) = (r["key"] for r in trial["replicates"][0]["runs"] if r["stage"] == stage)
-    shutil.rmtree(paths.root.parent / "store" / stage / key)
-    return str(key)
-
-
-def test_a_trial_is_told_when_a_run_of_its_own_started_with_the_rows_so_far(
-    small: StudyOutcome, tmp_path: Path
-) -> None:
-    paths, live = undecided(small, tmp_path), Live()
-    key = without(paths, "value-value=0.6", "train")
-    made = tracked(paths, live)
-    made.resting = Status.RUNNING
-    assert "value-value=0.6" not in [record.name for record in made.changed((), {})]
-    live.start(key, at=100.0)
-    live.report(key, 1, {"loss": 2.0}, at=101.0)
-    live.report(key, 2, {"loss": 1.0}, at=102.0)
-    live.report(key, 1, {"loss": 9.0}, at=103.0)
-    (trial,) = made.changed({key}, {})
-    assert (trial.name, trial.status, trial.ended) == ("value-value=0.6", Status.RUNNING, None)
-    assert trial.tags["standing"] == trial.tags["feasible"] == ""
-    prepared, trained = trial.series
-    assert (prepared.stage, list(prepared.steps)) == ("prepare", [1, 2, 3])
-    assert (trained.stage, trained.steps, trained.times) == ("train", (1, 2), (101.0, 102.0))
-    made.resting = Status.KILLED
-    (trial,) = made.changed({key}, {})
-    assert trial.status is Status.KILLED
-
-
-def test_a_shared_run_is_live_in_the_first_trial_alone(small: StudyOutcome, tmp_path: Path) -> None:
-    paths, live = undecided(small, tmp_path), Live()
-    for name in ("value-value=0.2", "value-value=0.6"):
-        without(paths, name, "train")
-    key = without(paths, "value-value=0.2", "prepare")
-    live.start(key, at=100.0)
-    live.report(key, 1, {"loss": 2.0}, at=101.0)
-    made = tracked(paths, live)
-    made.resting = Status.RUNNING
-    trials = [record for record in made.changed({key}, {}) if record.kind == "trial"]
-    assert [trial.name for trial in trials] == ["value-value=0.2"]
-
-
-def test_what_no_driver_works_on_is_killed(small: StudyOutcome, tmp_path: Path) -> None:
-    paths = undecided(small, tmp_path)
-    found = records(paths)
-    assert (found["study"].status, found["phase:value"].status) == (Status.KILLED,) * 2
-    made = tracked(paths)
-    made.resting = Status.FINISHED
-    assert {record.status for record in made.everything({})} == {Status.FINISHED}
-
-
-def test_a_failure_that_was_recorded_before_a_decision_counts(
-    small: StudyOutcome, tmp_path: Path
-) -> None:
-    paths = undecided(small, tmp_path)
-    key = without(paths, "value-value=0.6", "train")
-    failure = Failure(stage="train", key=key, cause="error", message="token=abc123def456 is odd")
-    FailureStore(paths.root.parent / "store").put(failure, "traceback")
-    trial = named(records(paths), "value-value=0.6")
-    assert trial.status is Status.FAILED
-    assert trial.tags["reason"] == "train: token=*** is odd"
-
-
-@pytest.mark.parametrize(
-    ("told", "ends"), [(Status.RUNNING, Status.KILLED), (Status.FAILED, Status.FAILED)]
-)
-def test_what_is_in_no_plan_any_more_is_superseded(
-    small: StudyOutcome, told: Status, ends: Status
-) -> None:
-    gone = Remembered(kind="trial", name="t", parent="phase:value", handle="7", status=told)
-    record = records(small.paths, {"trial:value:gone": gone})["trial:value:gone"]
-    assert (record.name, record.parent, record.status) == ("t", "phase:value", ends)
-    assert record.tags == {"superseded": "true", "winner": "false"}
+    assert trial.params["train.marker"] == f"{tmp_path}/token=***"
+    assert set(Path().iterdir()) == here
 
 
 def test_a_study_that_was_not_kept_yet_has_no_records(tmp_path: Path) -> None:

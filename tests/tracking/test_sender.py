@@ -1,12 +1,14 @@
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from listed import PHASE, STUDY, Listed, memory, record
+from phasetune.errors import StoreError
 from phasetune.tracking import sender as module
-from phasetune.tracking.contract import Forgotten, Unavailable
+from phasetune.tracking.contract import Forgotten, Record, Unavailable
+from phasetune.tracking.memory import Remembered
 from phasetune.tracking.sender import Patience, Sender, backoff_seconds
 from scripted_tracker import Scripted
 
@@ -148,6 +150,97 @@ def test_a_record_with_a_fault_is_told_of_once(tmp_path: Path, said: list[str]) 
     made.wait(PATIENT)
     assert said == ["tracker jsonl (memory) passed over 't': ValueError: odd value"]
     assert len(made.teller.faults) == 4
+
+
+class Unreadable(Listed):
+    """A source that can't be read at first; `failures` are still to come."""
+
+    failures = 2
+
+    def news(self, known: Mapping[str, Remembered]) -> Sequence[Record] | None:
+        news = super().news(known)
+        if news is not None and self.failures:
+            self.failures -= 1
+            raise StoreError("plan.json is torn")
+        return news
+
+
+def test_a_study_that_can_t_be_read_for_a_moment_is_read_again(
+    tmp_path: Path, said: list[str]
+) -> None:
+    tracker = Scripted()
+    made = sender(tmp_path, tracker, Unreadable(BATCH), said)
+    made.start()
+    made.end("done")
+    made.wait(PATIENT)
+    assert tracker.known["trial:t"].steps == {"fit": [1, 2, 3]}
+    message = "can't read the study, and tries again: StoreError: plan.json is torn"
+    assert said == [f"tracker jsonl (memory) {message}"]
+
+
+def test_one_that_does_not_insist_is_not_tried_again(tmp_path: Path, said: list[str]) -> None:
+    tracker = Scripted(before=each_time("connect", Unavailable("connection refused")))
+    made = sender(tmp_path, tracker, Listed(BATCH), said)
+    made.start()
+    made.end("done", insists=False)
+    made.wait(PATIENT)
+    assert not made.is_alive()
+    assert [call for call, _ in tracker.calls] in (
+        ["connect", "close"],
+        ["connect"] * 2 + ["close"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("connect", "waiting for tracker jsonl (memory) to answer ..."),
+        ("log", "telling tracker jsonl (memory) about 1 record ..."),
+    ],
+)
+def test_who_waits_for_long_is_told_what_for(
+    tmp_path: Path,
+    said: list[str],
+    gate: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr(module, "SILENT_SECONDS", 0.0)
+    reached = threading.Event()
+
+    def before(name: str, record: str) -> None:
+        if name == call:
+            reached.set()
+            gate.wait(20.0)
+
+    made = sender(tmp_path, Scripted(before=before), Listed(BATCH), said)
+    made.start()
+    assert reached.wait(20.0)
+    made.end("done")
+    made.wait(HASTY, on_slow=lambda: said.append(made.what_waits()))
+    assert said == [message]
+
+
+def test_it_rests_after_each_record_while_a_command_works(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    made = sender(tmp_path, Scripted(), Listed(BATCH), said)
+
+    def wait(seconds: float | None = None) -> bool:
+        rests.append(seconds or 0.0)
+        return False
+
+    monkeypatch.setattr(made._woken, "wait", wait)
+    made.teller.connect()
+    made.teller.tell_news()
+    assert len(rests) == 3
+    assert all(0.0 < seconds <= module._LONGEST_REST_SECONDS for seconds in rests)
+    made.end("done")
+    made.teller.read_again()
+    made.teller.tell_news()
+    assert len(rests) == 3
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), MemoryError("much")])

@@ -1,11 +1,18 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from listed import PHASE, STUDY, Listed, memory, record, series
-from phasetune.tracking.contract import MOST_STEPS, Forgotten, Record, Status, Unavailable
+from phasetune.tracking.contract import (
+    MOST_STEPS,
+    Forgotten,
+    Record,
+    Series,
+    Status,
+    Unavailable,
+)
 from phasetune.tracking.teller import Teller, num_waiting
 from scripted_tracker import Scripted
 
@@ -87,6 +94,32 @@ def test_long_series_are_told_in_parts(tmp_path: Path) -> None:
     teller(tmp_path, tracker, Listed((STUDY, record("phase", "p", "study", *steps)))).tell_news()
     assert tracker.calls.count(("log", "phase:p")) == 3
     assert tracker.known["phase:p"].steps == {"fit": list(steps)}
+
+
+def test_all_that_changed_of_a_record_is_one_call(tmp_path: Path) -> None:
+    tracker, changes = OneCall(), replace(TRIAL, tags={"winner": "true"})
+    teller(tmp_path, tracker, Listed((STUDY, PHASE, changes), (TRIAL,))).tell_news()
+    assert tracker.updates == [("study", 0), ("phase:a", 0), ("trial:t", 3), ("trial:t", 0)]
+    assert ("log", "trial:t") not in tracker.calls
+
+
+class OneCall(Scripted):
+    """Remembers how many steps came with each update."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.updates: list[tuple[str, int]] = []
+
+    def update(
+        self,
+        handle: str,
+        record: Record,
+        *,
+        told: Record | None,
+        series: Sequence[Series] = (),
+    ) -> None:
+        self.updates.append((handle, sum(len(part.steps) for part in series)))
+        super().update(handle, record, told=told)
 
 
 @pytest.mark.parametrize("call", ["open", "last_steps", "log", "update"])

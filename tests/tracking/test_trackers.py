@@ -41,6 +41,37 @@ def test_another_name_is_a_sentence(tmp_path: Path) -> None:
         open_tracker("comet", None, results=results, study=study)
 
 
+@pytest.mark.parametrize("name", ["jsonl", "tensorboard"])
+def test_a_place_counts_from_the_results_wherever_a_command_is_typed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, study = results_below(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    for here in (tmp_path, tmp_path / "elsewhere"):
+        monkeypatch.chdir(here)
+        tracker = open_tracker(name, "told/x", results=results, study=study)
+        assert tracker.place == str(results.root / "told/x")
+        absolute = open_tracker(name, str(tmp_path / "x"), results=results, study=study)
+        assert absolute.place == str(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "message"),
+    [
+        ("mlflow", "foo", "tracking.mlflow must be the address of an MLflow store, but is 'foo'"),
+        ("jsonl", "http://a:b@c", r"tracking.jsonl must be a path .* is 'http://a:\*\*\*@c'"),
+        ("tensorboard", "s3://x", "tracking.tensorboard must be a path on this machine"),
+        ("wandb", "a/b/c", "tracking.wandb must be PROJECT or ENTITY/PROJECT, but is 'a/b/c'"),
+    ],
+)
+def test_what_can_be_no_place_is_a_sentence(
+    name: str, target: str, message: str, tmp_path: Path
+) -> None:
+    results, study = results_below(tmp_path)
+    with pytest.raises(StudyError, match=message):
+        open_tracker(name, target, results=results, study=study)
+
+
 @pytest.mark.parametrize(
     ("name", "package"),
     [("mlflow", "mlflow"), ("tensorboard", "tensorboardX"), ("wandb", "phasetune[wandb]")],

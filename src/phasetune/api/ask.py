@@ -5,6 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from phasetune.api.following import trackers_of
+from phasetune.api.tracked_by import tracked_by
 from phasetune.errors import StudyError
 from phasetune.plan.data import content_problems, data_state
 from phasetune.plan.planner import Planner
@@ -64,6 +66,7 @@ def plan_study(
             raise StudyError(problems)
     store, rule = ArtifactStore(paths.store), Rule.of(loaded.study)
     study_paths = paths.study(loaded.study.name)
+    trackers_of(tracked_by(loaded.study), paths, study_paths)  # refuses what can't be one
     decisions = _Decisions(study_paths, rule)
 
     def is_stored(run: Run) -> bool:

@@ -7,6 +7,7 @@ before.
 """
 
 import shlex
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,8 +16,8 @@ from pathlib import Path
 
 from phasetune.api.journal_source import JournalSource
 from phasetune.api.tracked_by import tracked_by
-from phasetune.errors import PhasetuneError
 from phasetune.run.events import BackendStarting, Event, Listener, Noticed
+from phasetune.run.interrupt import Interrupted
 from phasetune.run.journal import event_of, is_news
 from phasetune.store.lines import LinesReader
 from phasetune.store.paths import ResultsPaths, StudyPaths
@@ -24,7 +25,7 @@ from phasetune.study.load import LoadedStudy
 from phasetune.study.trackers import TrackerName
 from phasetune.tracking.contract import Tracker
 from phasetune.tracking.memory import Memory
-from phasetune.tracking.sender import Patience, Sender
+from phasetune.tracking.sender import SILENT_SECONDS, Patience, Sender
 from phasetune.tracking.teller import Ending, num_waiting
 
 _CONNECT_SECONDS = 60.0
@@ -85,35 +86,66 @@ class Followers:
         self._followers = followers
         self._listener = listener
         self._has_started = False
+        self._has_news = False
         self._has_ended = False
         if any(follower.has_unsent for follower in followers):
             self._start()
 
     def notify(self, event: Event) -> None:
         """Start with the first news; wait where what trackers need must be there now."""
-        if not self._has_started and is_news(event):
+        if is_news(event):
+            self._has_news = True
             self._start()
         if isinstance(event, BackendStarting):
             for follower in self._followers:
-                follower.sender.wait_until_ready(_CONNECT_SECONDS)
+                self._wait_until_ready(follower)
         self._say()
 
     def end(self, ending: Ending) -> None:
-        """Let them tell what is left, for a bounded time; once."""
+        """Let them tell what is left, for a bounded time; once.
+
+        Where the command had no news, a store that is down is asked no second time. After a second
+        signal nobody waits.
+        """
         if self._has_ended:
             return
         self._has_ended = True
         if not self._has_started:
             return
+        try:
+            if not _is_second_signal(sys.exception()):
+                self._wait_for_all(ending)
+        finally:
+            for follower in self._followers:
+                follower.sender.leave()
+
+    def _wait_until_ready(self, follower: "_Follower") -> None:
+        if not follower.sender.wait_until_ready(SILENT_SECONDS):
+            self._notice(follower.sender.what_waits())
+            follower.sender.wait_until_ready(_CONNECT_SECONDS - SILENT_SECONDS)
+
+    def _wait_for_all(self, ending: Ending) -> None:
         for follower in self._followers:
-            follower.sender.end(ending)
+            follower.sender.end(ending, insists=self._has_news)
         for follower in self._followers:
-            follower.sender.wait(_PATIENCE[ending])
+            self._wait(follower, ending)
         self._say()
         for follower in self._followers:
-            follower.say_what_waits(ending, self._listener)
+            follower.say_what_waits(self._listener)
+
+    def _wait(self, follower: "_Follower", ending: Ending) -> None:
+        def say() -> None:
+            self._say()
+            self._notice(follower.sender.what_waits())
+
+        follower.sender.wait(_PATIENCE[ending], on_slow=say)
+
+    def _notice(self, message: str) -> None:
+        self._listener.notify(Noticed(message=message))
 
     def _start(self) -> None:
+        if self._has_started:
+            return
         self._has_started = True
         for follower in self._followers:
             follower.sender.start()
@@ -122,7 +154,7 @@ class Followers:
         for follower in self._followers:
             with suppress(IndexError):
                 while True:
-                    self._listener.notify(Noticed(message=follower.said.popleft()))
+                    self._notice(follower.said.popleft())
 
 
 @dataclass(kw_only=True)
@@ -146,24 +178,31 @@ class _Follower:
             return bool(self.memory.records) and not self.memory.is_complete
         return not self.memory.is_complete or self._has_later_news()
 
-    def say_what_waits(self, ending: Ending, listener: Listener) -> None:
-        """Say what the tracker was not told, and how it is told later."""
-        if self.memory.is_complete:
+    def say_what_waits(self, listener: Listener) -> None:
+        """Say that the tracker was not told all, and how it is told later; how much that is would
+        take as long to find out as to tell.
+        """
+        if self.memory.is_complete or not (self.memory.records or self._has_plan()):
             return
-        with suppress(PhasetuneError):
-            waiting = num_unsent(self.tracker, self.paths, self.study, ending)
-            command = f"phasetune sync {shlex.quote(_short(self.paths.root))}"
-            records = "1 record waits" if waiting == 1 else f"{waiting} records wait"
-            message = (
-                f"{records} for tracker {self.tracker.name} ({self.tracker.place}); tell it with "
-                f"`{command}`"
-            )
-            listener.notify(Noticed(message=message))
+        command = f"phasetune sync {shlex.quote(_short(self.paths.root))}"
+        message = (
+            f"tracker {self.tracker.name} ({self.tracker.place}) was not told all yet; tell it "
+            f"with `{command}`"
+        )
+        listener.notify(Noticed(message=message))
+
+    def _has_plan(self) -> bool:
+        """Whether there is something to tell at all."""
+        return any(self.study.root.glob("phases/*/plan*.json"))
 
     def _has_later_news(self) -> bool:
         reader = LinesReader(self.study.events, position=self.memory.position)
         events = (event_of(entry) for entry in reader.new())
         return any(found is not None and is_news(found[1]) for found in events)
+
+
+def _is_second_signal(error: BaseException | None) -> bool:
+    return isinstance(error, Interrupted) and error.is_second
 
 
 def num_unsent(tracker: Tracker, paths: ResultsPaths, study: StudyPaths, ending: Ending) -> int:

@@ -32,6 +32,7 @@ class JournalSource:
         self._ending: Ending | None = None
         self._has_begun = False
         self._touched: set[str] = set()
+        self._ended: set[str] = set()
         self._given: set[str] = set()
         self._begin(position)
 
@@ -57,9 +58,10 @@ class JournalSource:
         self._has_begun = True
         for at, event in events:
             self._take(event, at)
-        records = self._tracked.changed(self._touched, known)
+        records = self._tracked.changed(self._touched, known, ended=self._ended)
         self._given = {key for key in self._touched if self._tracked.knows(key)}
         self._touched -= self._given  # others wait until a plan that names them is kept
+        self._ended &= self._touched
         return records
 
     def everything(self, known: Known) -> Sequence[Record]:
@@ -88,7 +90,7 @@ class JournalSource:
         self._reader = LinesReader(self._study.events, position=self._within(position))
         self._live = Live()
         self._tracked = TrackedStudy(self._paths, self._study, self._live)
-        self._touched, self._given, self._has_begun = set(), set(), False
+        self._touched, self._ended, self._given, self._has_begun = set(), set(), set(), False
         if self._ending is not None:
             self.end(self._ending)
 
@@ -114,3 +116,5 @@ class JournalSource:
             self._live.start(event.key, at=at)
         elif isinstance(event, RunReported):
             self._live.report(event.key, event.step, event.metrics, at=at)
+        else:
+            self._ended.add(event.key)

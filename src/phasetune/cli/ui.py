@@ -69,11 +69,12 @@ def ui(
 
 def _place(paths: "ResultsPaths", study: str | None) -> "MlflowPlace":
     """The one store that the study, or each study of the results, is told to."""
+    from phasetune.api.tracked_by import tracked_by
     from phasetune.report.document import chosen_studies, kept_study
     from phasetune.tracking.mlflow.store import mlflow_place
 
     kept = [kept_study(found) for found in chosen_studies(paths.root, study)]
-    targets = [{"mlflow": None} if one.tracking is None else one.tracking for one in kept]
+    targets = [tracked_by(one) for one in kept]
     places = {mlflow_place(told["mlflow"], paths) for told in targets if "mlflow" in told}
     if not places and paths.mlflow.is_file():  # by `phasetune sync --tracking mlflow`
         return mlflow_place(None, paths)

@@ -14,10 +14,14 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Interrupted(BaseException):
-    """The driver ends now; not an Exception, so that no `except Exception` holds it up."""
+    """The driver ends now; not an Exception, so that no `except Exception` holds it up.
 
-    def __init__(self, signum: int) -> None:
+    `is_second` where it was asked before: then nothing is waited for.
+    """
+
+    def __init__(self, signum: int, *, is_second: bool = False) -> None:
         self.signum = signum
+        self.is_second = is_second
         super().__init__(signal.Signals(signum).name)
 
     @property
@@ -53,7 +57,7 @@ class StopSwitch:
             Interrupted: it had been asked before.
         """
         if self.asked:
-            raise Interrupted(signum)
+            raise Interrupted(signum, is_second=True)
         self.signum, self._asked_at = signum, time.monotonic()
         for follower in self._followers:
             follower()

@@ -122,9 +122,17 @@ class Tracker(Protocol):
     def log(self, handle: str, series: Series) -> None:
         """Tell of steps that were not told before; at most `MOST_STEPS` at once."""
 
-    def update(self, handle: str, record: Record, *, told: Record | None) -> None:
-        """Tell parameters, tags, final metrics, artifacts, status; `told` is what it was told last
-        by this process, None where that is not known.
+    def update(
+        self,
+        handle: str,
+        record: Record,
+        *,
+        told: Record | None,
+        series: Sequence[Series] = (),
+    ) -> None:
+        """Tell parameters, tags, final metrics, artifacts, status, and before these of steps as
+        `log` does: at most `MOST_STEPS` in all. `told` is what it was told last by this process,
+        None where that is not known.
 
         Tags, metrics, artifacts and status replace what was told under the same name; what the
         record does not name stays.

@@ -1,7 +1,7 @@
 """A tracker of one file of JSON lines: each call a line, for whoever reads them by a program."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,15 @@ from phasetune.store.lines import LinesReader, LinesWriter
 from phasetune.store.masking import masked
 from phasetune.store.paths import StudyPaths
 from phasetune.tracking.contract import Forgotten, Record, Series, Unavailable
+from phasetune.tracking.places import place_from_results
 
 
 def jsonl_file(target: str | None, study: StudyPaths) -> Path:
-    """Where the lines go: the file that was asked for, else one in the study's folder."""
-    return study.tracking / "records.jsonl" if target is None else Path(target).resolve()
+    """Where the lines go: the file that was asked for, from the results, else one in the study's
+    folder.
+    """
+    asked = place_from_results(target, study, tracker="jsonl")
+    return study.tracking / "records.jsonl" if asked is None else asked
 
 
 class JsonlTracker:
@@ -68,8 +72,17 @@ class JsonlTracker:
         )
         self._last_steps[handle][series.stage] = series.steps[-1]
 
-    def update(self, handle: str, record: Record, *, told: Record | None) -> None:
+    def update(
+        self,
+        handle: str,
+        record: Record,
+        *,
+        told: Record | None,
+        series: Sequence[Series] = (),
+    ) -> None:
         """Write all else that is known, as one line."""
+        for part in series:
+            self.log(handle, part)
         del told
         self._write(
             "update",

@@ -5,7 +5,7 @@ else is told when its digest changed. What a crash left between telling and reme
 by asking the tracker for the last steps that it has, at the first touch of a record in a process.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
@@ -58,7 +58,7 @@ class Source(Protocol):
 
 class Teller:
     """Tells a tracker. `faults` are what it raised about records, by id; `progress` counts what
-    got through to it.
+    got through to it. `rest` is called after each record.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Teller:
         memory: Memory,
         *,
         on_fault: Callable[[Record, Exception], None],
+        rest: Callable[[], object] = lambda: None,
     ) -> None:
         self.tracker = tracker
         self.source = source
@@ -75,6 +76,7 @@ class Teller:
         self.faults: dict[str, str] = {}
         self.progress = 0
         self._on_fault = on_fault
+        self._rest = rest
         self._is_connected = False
         self._is_left = False
         self._waiting: list[Record] = []
@@ -132,13 +134,27 @@ class Teller:
         self.memory.drop()
         self._told.clear()
         self._last_steps.clear()
-        self._waiting.clear()
         self._is_connected = False
+        self.read_again()
+
+    def read_again(self) -> None:
+        """Read all that the study left once more; nothing is told twice."""
+        self._waiting.clear()
         self.source.rewind(0)
 
     def disconnect(self) -> None:
         """Connect again before the next call."""
         self._is_connected = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the tracker answered, and did not fail since."""
+        return self._is_connected
+
+    @property
+    def num_waiting(self) -> int:
+        """How many records are to be told of what was read; more may follow."""
+        return len(self._waiting)
 
     def leave(self) -> None:
         """Tell nothing more: from another thread, while a call may be under way."""
@@ -160,6 +176,7 @@ class Teller:
             while self._waiting:
                 self._tell_or_pass_over(self._waiting[-1])
                 self._waiting.pop()
+                self._rest()
         finally:
             self._waiting.reverse()
 
@@ -177,13 +194,24 @@ class Teller:
             self.faults.pop(record.id, None)
 
     def _tell(self, record: Record) -> None:
-        handle = self._handle(record)
-        for series in record.series:
-            self._log(handle, record, series)
-        remembered = self.memory.records[record.id]
-        if remembered.digest != record_digest(record):
-            self.tracker.update(handle, record, told=self._told.get(record.id))
-            self.progress += 1
+        try:
+            self._tell_changed(self._handle(record), record)
+        except BaseException:
+            self._last_steps.pop(record.id, None)  # some of them may have got through
+            raise
+
+    def _tell_changed(self, handle: str, record: Record) -> None:
+        """The last of its steps go along with all else, where that changed: each call costs."""
+        parts = self._untold(handle, record) if record.series else []
+        is_changed = self.memory.records[record.id].digest != record_digest(record)
+        first = _num_alone(parts) if is_changed else len(parts)
+        for part in parts[:first]:
+            self.tracker.log(handle, part)
+            self._reach(record, [part])
+        if is_changed:
+            told = self._told.get(record.id)
+            self.tracker.update(handle, record, told=told, series=parts[first:])
+            self._reach(record, parts[first:])
             self._told[record.id] = replace(record, series=())
             self.memory.update(record)
 
@@ -197,16 +225,20 @@ class Teller:
             self.memory.begin(record, handle)
         return self.memory.records[record.id].handle
 
-    def _log(self, handle: str, record: Record, series: Series) -> None:
+    def _untold(self, handle: str, record: Record) -> list[Series]:
+        """Its steps that were not told, in parts that are told at once."""
         if record.id not in self._last_steps:
             self._last_steps[record.id] = dict(self.tracker.last_steps(handle))
             self.progress += 1
         last = self._last_steps[record.id]
-        while part := _first_part(series, last.get(series.stage)):
-            self.tracker.log(handle, part)
-            self.progress += 1
-            last[series.stage] = part.steps[-1]
-            self.memory.reach_step(record.id, series.stage, part.steps[-1])
+        return [part for series in record.series for part in _parts(series, last.get(series.stage))]
+
+    def _reach(self, record: Record, parts: Sequence[Series]) -> None:
+        """These were told."""
+        self.progress += 1
+        for part in parts:
+            self._last_steps[record.id][part.stage] = part.steps[-1]
+            self.memory.reach_step(record.id, part.stage, part.steps[-1])
 
 
 def num_waiting(records: Sequence[Record], memory: Memory) -> int:
@@ -223,16 +255,30 @@ def error_text(error: BaseException) -> str:
 def _waits(record: Record, remembered: Remembered | None) -> bool:
     if remembered is None or remembered.digest != record_digest(record):
         return True
-    return any(_first_part(s, remembered.steps.get(s.stage)) for s in record.series)
+    return any(_rest(series, remembered.steps.get(series.stage)).steps for series in record.series)
 
 
-def _first_part(series: Series, last: int | None) -> Series | None:
-    rest = series if last is None else series.after(last)
-    if not rest.steps:
-        return None
-    return Series(
-        stage=rest.stage,
-        steps=rest.steps[:MOST_STEPS],
-        metrics=rest.metrics[:MOST_STEPS],
-        times=rest.times[:MOST_STEPS],
-    )
+def _rest(series: Series, last: int | None) -> Series:
+    return series if last is None else series.after(last)
+
+
+def _parts(series: Series, last: int | None) -> Iterator[Series]:
+    """What is behind a step, `MOST_STEPS` at once."""
+    rest = _rest(series, last)
+    for start in range(0, len(rest.steps), MOST_STEPS):
+        end = start + MOST_STEPS
+        yield Series(
+            stage=rest.stage,
+            steps=rest.steps[start:end],
+            metrics=rest.metrics[start:end],
+            times=rest.times[start:end],
+        )
+
+
+def _num_alone(parts: Sequence[Series]) -> int:
+    """How many of these, from the first on, are told on their own, since all are too many."""
+    left = len(parts)
+    steps = 0
+    while left and (steps := steps + len(parts[left - 1].steps)) <= MOST_STEPS:
+        left -= 1
+    return left

@@ -7,7 +7,7 @@ their parameters beside their final metrics (its page HPARAMS). Files and models
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from phasetune.store.paths import StudyPaths
 from phasetune.tracking.contract import Forgotten, Record, Series, Status, Unavailable
 from phasetune.tracking.event_file import FILE, EventFile
 from phasetune.tracking.origin import study_origin
+from phasetune.tracking.places import place_from_results
 
 ABOUT = "about"
 _START, _END = "_hparams_/session_start_info", "_hparams_/session_end_info"
@@ -29,8 +30,12 @@ _ODD = re.compile(r"[^\w.=+-]")
 
 
 def tensorboard_folder(target: str | None, study: StudyPaths) -> Path:
-    """Where the folders go: the one that was asked for, else one in the study's folder."""
-    return study.tracking / "tensorboard" if target is None else Path(target).resolve()
+    """Where the folders go: the one that was asked for, from the results, else one in the study's
+    folder.
+    """
+    return (
+        place_from_results(target, study, tracker="tensorboard") or study.tracking / "tensorboard"
+    )
 
 
 @dataclass(kw_only=True)
@@ -115,8 +120,17 @@ class TensorBoardTracker:
             ]
             self._append(handle, events)
 
-    def update(self, handle: str, record: Record, *, told: Record | None) -> None:  # noqa: ARG002 - the file says it
+    def update(
+        self,
+        handle: str,
+        record: Record,
+        *,
+        told: Record | None,  # noqa: ARG002 - the file says it
+        series: Sequence[Series] = (),
+    ) -> None:
         """Final metrics and texts that the file does not have; parameters and end of a trial."""
+        for part in series:
+            self.log(handle, part)
         with self._writing():
             at = time.time() if record.ended is None else record.ended
             had = self._told(handle).last

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import netrc
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +99,8 @@ class WandbTracker:
 
     def connect(self) -> None:
         """Read what was told; W&B itself is asked when the first run begins."""
-        self._settings.close()
-        self._settings.enter_context(unless_set(_ENVIRONMENT))
+        if self._wandb is None:  # until the end: others may read the environment meanwhile
+            self._settings.enter_context(unless_set(_ENVIRONMENT))
         self._wandb = importlib.import_module("wandb")
         with self._asked():
             make_folder(self._folder)
@@ -135,8 +135,17 @@ class WandbTracker:
             if series.steps:
                 self._keep({"run": handle, "stage": series.stage, "step": series.steps[-1]})
 
-    def update(self, handle: str, record: Record, *, told: Record | None) -> None:
+    def update(
+        self,
+        handle: str,
+        record: Record,
+        *,
+        told: Record | None,
+        series: Sequence[Series] = (),
+    ) -> None:
         """Settings, tags and final metrics; files when they are new to this process."""
+        for part in series:
+            self.log(handle, part)
         with self._asked():
             run = self._run(handle)
             run.config.update(

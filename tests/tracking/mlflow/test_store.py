@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 
@@ -57,17 +58,22 @@ def test_other_stores_decide_where_artifacts_go(uri: str, shown: str, tmp_path: 
     assert (place.uri, place.shown, place.file, place.artifacts) == (uri, shown, None, None)
 
 
-def test_a_file_from_here_is_named_from_everywhere(
+def test_a_file_counts_from_the_results_and_that_of_the_variable_from_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    place = mlflow_place("sqlite:///sub/mine.db?timeout=9", ResultsPaths(tmp_path))
-    assert place.uri == f"sqlite:///{tmp_path}/sub/mine.db?timeout=9"
-    assert place.file == tmp_path / "sub/mine.db"
-    assert place.artifacts == tmp_path / "sub/mine-artifacts"
+    results = ResultsPaths(tmp_path / "results")
+    place = mlflow_place("sqlite:///sub/mine.db?timeout=9", results)
+    assert place.uri == f"sqlite:///{tmp_path}/results/sub/mine.db?timeout=9"
+    assert place.file == tmp_path / "results/sub/mine.db"
+    assert place.artifacts == tmp_path / "results/sub/mine-artifacts"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///sub/mine.db")
+    assert mlflow_place(None, results).file == tmp_path / "sub/mine.db"
 
 
-@pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns", "./mlruns", "sqlite://x.db"])
+@pytest.mark.parametrize(
+    "uri", ["foo", "file:///tmp/mlruns", "./mlruns", "sqlite://x.db", "http://"]
+)
 def test_a_folder_is_no_store(uri: str, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="write sqlite:///FILE for a file, or http://HOST:PORT"):
         mlflow_place(uri, ResultsPaths(tmp_path))
@@ -80,6 +86,9 @@ def test_a_folder_whose_name_an_address_can_t_hold_is_a_sentence(name: str, tmp_
 
 
 def test_two_processes_make_the_database_once(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    for left in (".draft-mlflow.db-0123456789ab", ".draft-mlflow.db-0123456789ab-journal"):
+        (tmp_path / "results" / left).write_text("of one that was killed")
     command = [sys.executable, "-c", MAKE, str(tmp_path / "results")]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate()[1] for process in both]
@@ -90,6 +99,7 @@ def test_two_processes_make_the_database_once(tmp_path: Path) -> None:
         "mlflow.db",
     ]
     before = (tmp_path / "results/mlflow.db").stat()
+    assert S_IMODE(before.st_mode) == 0o600
     made_ready(mlflow_place(None, ResultsPaths(tmp_path / "results")))
     assert (tmp_path / "results/mlflow.db").stat() == before
     assert logging.getLogger().handlers == [
@@ -104,6 +114,18 @@ def test_a_database_that_can_t_be_made_is_unavailable_and_leaves_nothing(
     with pytest.raises(Unavailable, match="database can't be made: nothing was said"):
         made_ready(mlflow_place(None, ResultsPaths(tmp_path)))
     assert [path.name for path in tmp_path.iterdir()] == [".mlflow.db.lock"]
+
+
+def test_who_makes_the_database_hears_no_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a group of its own, which a terminal's signals do not reach."""
+    says = tmp_path / "says"
+    says.write_text("#!/bin/sh\necho group $(cut -d ' ' -f 5 /proc/$$/stat) of $$\nexit 1\n")
+    says.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(says))
+    with pytest.raises(Unavailable, match=r"can't be made: group (\d+) of \1$"):
+        made_ready(mlflow_place(None, ResultsPaths(tmp_path)))
 
 
 def test_settings_of_the_user_stay_and_ours_go(monkeypatch: pytest.MonkeyPatch) -> None:

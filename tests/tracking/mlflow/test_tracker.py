@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import pytest
@@ -107,6 +108,7 @@ def test_what_a_record_says_is_what_the_run_has(
     )
     names = {entry.path for entry in client.list_artifacts(handle)}
     assert names == {"phases", "folder", "phasetune"}
+    assert S_IMODE((tmp_path / "results/mlartifacts").stat().st_mode) == 0o700
     assert [e.path for e in client.list_artifacts(handle, "phases/size")] == [
         "phases/size/decision.json"
     ]

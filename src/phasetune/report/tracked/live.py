@@ -8,12 +8,16 @@ from phasetune.tracking.contract import Series
 
 @dataclass(kw_only=True)
 class LiveRows:
-    """Rows of a run as they come; a step that comes again, after an interruption, is the same."""
+    """Rows of a run as they come; a step that comes again, after an interruption, is the same.
+
+    `last` is the step and `last_at` the time of the last one.
+    """
 
     steps: list[int] = field(default_factory=list)
     metrics: list[Mapping[str, float]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     last: int | None = None
+    last_at: float | None = None
 
     def add(self, step: int, metrics: Mapping[str, float], *, at: float) -> None:
         """Add a row, where it is a new step."""
@@ -21,7 +25,7 @@ class LiveRows:
             self.steps.append(step)
             self.metrics.append(metrics)
             self.times.append(at)
-            self.last = step
+            self.last, self.last_at = step, at
 
     def clear(self) -> None:
         """Let go of the rows, but not of how far they went."""
@@ -46,6 +50,11 @@ class Live:
     def report(self, key: str, step: int, metrics: Mapping[str, float], *, at: float) -> None:
         """A run reported a step."""
         self.rows.setdefault(key, LiveRows()).add(step, metrics, at=at)
+
+    def span(self, key: str) -> tuple[float | None, float | None]:
+        """When a run started, and when it was heard of last."""
+        rows = self.rows.get(key)
+        return self.started.get(key), None if rows is None else rows.last_at
 
     def series(self, stage: str, key: str) -> Series | None:
         """The rows of a run that were not let go, or None."""

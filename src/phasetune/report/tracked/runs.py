@@ -79,10 +79,25 @@ class RunTraces:
         self._failures = FailureStore(paths.store)
         self._live = live
         self._series: dict[str, Series | None] = {}
+        self._traces: dict[str, RunTrace] = {}
+
+    def look_again(self) -> None:
+        """Look into the store anew; until then a run that trials share is looked up once."""
+        self._traces.clear()
 
     def chain(self, runs: Sequence[Mapping[str, Any]]) -> Chain:
         """The runs of a replicate, as its plan names them."""
         return Chain([self._trace(run["stage"], run["key"]) for run in runs])
+
+    def has_end(self, runs: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a replicate is done or failed; looks no further than to the first run that is
+        neither.
+        """
+        for run in runs:
+            trace = self._trace(run["stage"], run["key"])
+            if trace.artifact is None:
+                return trace.failure is not None
+        return True
 
     def series(self, chain: Chain, *, is_first: Mapping[str, bool]) -> Iterator[Series]:
         """What each run reported: of one that is not done where this trial is the first that asks
@@ -96,13 +111,20 @@ class RunTraces:
                 yield found
 
     def times(self, chain: Chain) -> tuple[float | None, float | None]:
-        """When its first run started and its last one ended, in seconds since 1970."""
+        """When its first run started, and its last one ended or was heard of last, in seconds since
+        1970.
+        """
         spans = [self._span(run) for run in chain.runs]
         started = [start for start, _ in spans if start is not None]
         ended = [end for _, end in spans if end is not None]
         return min(started, default=None), max(ended, default=None)
 
     def _trace(self, stage: str, key: str) -> RunTrace:
+        if key not in self._traces:
+            self._traces[key] = self._looked_up(stage, key)
+        return self._traces[key]
+
+    def _looked_up(self, stage: str, key: str) -> RunTrace:
         artifact = self._artifacts.intact(stage, key)
         failure = None if artifact is not None else self._failure(stage, key)
         return RunTrace(stage=stage, key=key, artifact=artifact, failure=failure)
@@ -124,7 +146,7 @@ class RunTraces:
 
     def _span(self, run: RunTrace) -> tuple[float | None, float | None]:
         if run.artifact is None:
-            return self._live.started.get(run.key), None
+            return self._live.span(run.key)
         return _span(run.artifact)
 
 

@@ -56,16 +56,23 @@ class TrackedStudy:
         self._report: Mapping[str, Any] = {}
         self.resting = Status.RUNNING
 
-    def changed(self, runs: Collection[str], known: Known) -> list[Record]:
+    def changed(
+        self, runs: Collection[str], known: Known, *, ended: Collection[str] = ()
+    ) -> list[Record]:
         """What may have changed since the last call, parents before children; `runs` are the keys
-        of those that something happened to.
+        of those that something happened to, of which some `ended`.
+
+        What a run reports is told by the first trial that asks for it alone, its end by all.
         """
+        self._traces.look_again()
         changed = self._refresh()
         found = [self._study_record(self._study)] if changed and self._study is not None else []
         for name in changed:
             found += self._phase_records(self._phases[name], known)
-        touched = {user: None for key in runs for user in self._users.get(key, ())}
-        for phase, trial in touched:
+        touched = [
+            user for key in runs for user in self._users.get(key, ())[: None if key in ended else 1]
+        ]
+        for phase, trial in dict.fromkeys(touched):
             if phase not in changed:
                 found += self._trial_records(self._phases[phase], trial, known)
         return found
@@ -126,6 +133,8 @@ class TrackedStudy:
     def _trial_records(self, phase: PhaseTrace, trial_id: str, known: Known) -> list[Record]:
         trial = phase.trials[trial_id]
         own = {key: self._first[key] == trial_id for key in _keys(trial)}
+        if trial_id not in known and not self._has_begun(trial, own):
+            return []
         trace = TrialTrace(
             study=self._study_paths.root.name,
             trial=trial,
@@ -136,10 +145,13 @@ class TrackedStudy:
             chains=self._chains(trial),
             commits=self._commands.commits,
         )
-        has_begun = trial_id in known or any(own[key] for key in own if key in self._live.started)
-        if not has_begun and not all(chain.has_end for chain in trace.chains):
-            return []
         return list(trial_records(trace, self._traces))
+
+    def _has_begun(self, trial: Mapping[str, Any], own: Mapping[str, bool]) -> bool:
+        """Whether a run of its own started, or all of them have their end already."""
+        if any(is_first for key, is_first in own.items() if key in self._live.started):
+            return True
+        return all(self._traces.has_end(replicate["runs"]) for replicate in trial["replicates"])
 
     def _is_active(self, own: Mapping[str, bool]) -> bool:
         """Whether the driver that works now began with it."""

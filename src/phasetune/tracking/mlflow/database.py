@@ -1,8 +1,12 @@
-"""Make an MLflow database file: `python -m phasetune.tracking.mlflow.database FILE ARTIFACTS`."""
+"""Make an MLflow database file: `python -m phasetune.tracking.mlflow.database FILE ARTIFACTS`.
+
+A third argument is the process that asks for it, without which this one ends.
+"""
 
 import sys
 from pathlib import Path
 
+from phasetune.tracking.children import end_with
 from phasetune.tracking.mlflow.store import bounded, quietly
 
 
@@ -15,4 +19,6 @@ def create(file: Path, artifacts: Path) -> None:
 
 
 if __name__ == "__main__":
+    for parent in sys.argv[3:]:
+        end_with(int(parent))
     create(Path(sys.argv[1]), Path(sys.argv[2]))

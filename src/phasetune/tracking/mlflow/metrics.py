@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from phasetune.tracking.contract import Series
@@ -12,42 +12,48 @@ MOST_IN_A_CALL = 1000
 _LARGEST = 1.7976931348623157e308
 
 
-def changed_metrics(run: Any, metrics: Mapping[str, float]) -> Iterator[tuple[str, float, int]]:
-    """Final metrics that the run has not, or has otherwise; a new value is a step after the old,
-    since MLflow takes no value back and shows the last one.
+def next_step(had: tuple[float, int] | None, value: float) -> int | None:
+    """The step for a final metric of which the run has this value and step, if any: a new value is
+    a step after the old, since MLflow takes no value back and shows the last one. None where it has
+    the same.
     """
-    had = {metric.key: metric for metric in run.to_proto().data.metrics}
-    for name, value in metrics.items():
-        key, number = mlflow_name(name), float(value)
-        if key not in had:
-            yield key, number, 0
-        elif not _is_same(had[key].value, number):
-            yield key, number, had[key].step + 1
+    if had is None:
+        return 0
+    return None if _is_same(had[0], value) else had[1] + 1
 
 
 def _is_same(stored: float, value: float) -> bool:
     """MLflow keeps infinity as the largest number there is."""
     if math.isnan(stored) or math.isnan(value):
         return math.isnan(stored) and math.isnan(value)
-    return stored == max(-_LARGEST, min(_LARGEST, value))
+    return _finite(stored) == _finite(value)
 
 
-def batches(series: Series) -> Iterator[list[Any]]:
+def _finite(value: float) -> float:
+    return max(-_LARGEST, min(_LARGEST, value))
+
+
+def batches(series: Sequence[Series]) -> Iterator[list[Any]]:
     """Metrics of whole steps, as many as one call takes."""
-    from mlflow.entities import Metric
-
     batch: list[Any] = []
-    for step, metrics, at in zip(series.steps, series.metrics, series.times, strict=True):
-        more = [
-            Metric(mlflow_name(f"{series.stage}/{name}"), float(value), milliseconds(at), step)
-            for name, value in metrics.items()
-        ]
+    for more in _steps(series):
         if batch and len(batch) + len(more) > MOST_IN_A_CALL:
             yield batch
             batch = []
         batch += more
     if batch:
         yield batch
+
+
+def _steps(series: Sequence[Series]) -> Iterator[list[Any]]:
+    from mlflow.entities import Metric
+
+    for part in series:
+        for step, metrics, at in zip(part.steps, part.metrics, part.times, strict=True):
+            yield [
+                Metric(mlflow_name(f"{part.stage}/{name}"), float(value), milliseconds(at), step)
+                for name, value in metrics.items()
+            ]
 
 
 def milliseconds(at: float | None) -> int:

@@ -9,6 +9,7 @@ not. Which packages it needs is read from what its sources import, without askin
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from phasetune.store.paths import StudyPaths
 from phasetune.study.load import LoadedStudy, load
 from phasetune.study.reading import read_yaml
 from phasetune.study.schema import Study
+from phasetune.tracking.children import end_with
 from phasetune.tracking.mlflow.store import bounded, quietly
 
 LOADER = "phasetune.tracking.mlflow.pyfunc"
@@ -59,12 +61,13 @@ def built_model(model: Path, workload: str, study: StudyPaths) -> Iterator[Built
 def _built(request: Mapping[str, str]) -> BuiltModel:
     try:
         done = subprocess.run(  # noqa: S603 - ourselves
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__, str(os.getpid())],
             input=json.dumps(request),
             capture_output=True,
             text=True,
             errors="replace",
             timeout=_LONGEST_SECONDS,
+            start_new_session=True,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -160,5 +163,6 @@ def _public(number: str) -> str:
 
 
 if __name__ == "__main__":
+    end_with(int(sys.argv[1]))
     with bounded(), quietly():
         build(json.load(sys.stdin))

@@ -8,6 +8,7 @@ process, and becomes visible when it is whole: MLflow's own way is not safe for 
 and leaves a half where it is killed.
 """
 
+import glob
 import importlib
 import os
 import subprocess
@@ -18,9 +19,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from phasetune.errors import StoreError, StudyError
-from phasetune.store.durable import make_folder, replacing
+from phasetune.store.durable import DRAFT_PREFIX, discard, make_folder, replacing
 from phasetune.store.lock_file import LockFile, NoLocksError
 from phasetune.store.masking import masked
 from phasetune.store.paths import ResultsPaths
@@ -31,14 +33,13 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"
 _LONGEST_CREATION_SECONDS = 60.0
 _MOST_SAID = 300
+_OWNER_ALONE = 0o077
 _UNLESS_SET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # who asks tries again by itself
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    # a pooled connection would go on to write into a file that was deleted
-    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
 }
 _OF_THE_RECORD = {"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE"}
 
@@ -68,6 +69,9 @@ class MlflowPlace:
 def mlflow_place(target: str | None, results: ResultsPaths) -> MlflowPlace:
     """The store at `target`, else at MLFLOW_TRACKING_URI, else the results' own.
 
+    A file that `target` names counts from the results; one of the variable from here, as MLflow
+    itself has it.
+
     Raises:
         StudyError: MLflow has no such stores.
     """
@@ -80,7 +84,8 @@ def mlflow_place(target: str | None, results: ResultsPaths) -> MlflowPlace:
             is_shared=False,
         )
     if uri.startswith(_SQLITE):
-        file = _plain(Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute())
+        start = results.root if target else Path.cwd()
+        file = _plain((start / uri.removeprefix(_SQLITE).partition("?")[0]).absolute())
         options = uri.partition("?")[1:]
         artifacts = file.with_name(f"{file.stem}-artifacts")
         return MlflowPlace(
@@ -100,8 +105,8 @@ def _plain(file: Path) -> Path:
 
 
 def _with_scheme(uri: str) -> str:
-    scheme, separator, _ = uri.partition("://")
-    if uri != "databricks" and (not separator or scheme in ("", "file", "sqlite")):
+    scheme, separator, place = uri.partition("://")
+    if uri != "databricks" and (not separator or not place or scheme in ("", "file", "sqlite")):
         raise StudyError(
             f"tracking.mlflow must be the address of an MLflow store, but is {masked(uri)!r}; "
             "write sqlite:///FILE for a file, or http://HOST:PORT for a server"
@@ -132,6 +137,15 @@ def _import_quietly() -> None:
     if "mlflow" not in sys.modules:
         with warnings.catch_warnings(action="ignore"):
             importlib.import_module("mlflow")
+
+
+def leave_connections(client: Any) -> None:
+    """Close those that MLflow keeps open to a database: one to a file that was deleted would go on
+    to write into it.
+    """
+    engine = getattr(client._tracking_client.store, "engine", None)
+    if engine is not None:
+        engine.dispose()
 
 
 def is_fault(error: Exception) -> bool:
@@ -199,10 +213,18 @@ def _make_database(file: Path, artifacts: Path) -> None:
     if _is_made(file):
         return
     make_folder(file.parent)
-    with _alone(file.with_name(f".{file.name}.lock")):
+    with _alone(file.with_name(f".{file.name}.lock")) as is_alone:
+        if is_alone:
+            _delete_drafts(file)
         if not _is_made(file):
             with replacing(file) as draft:
                 _create(draft, artifacts)
+
+
+def _delete_drafts(file: Path) -> None:
+    """What processes left that were killed while they made it."""
+    for draft in file.parent.glob(f"{DRAFT_PREFIX}{glob.escape(file.name[:60])}-*"):
+        discard(draft)
 
 
 def _is_made(file: Path) -> bool:
@@ -213,9 +235,13 @@ def _is_made(file: Path) -> bool:
 def _create(draft: Path, artifacts: Path) -> None:
     """By a process of its own; meanwhile this one imports MLflow, which it needs in any case."""
     module = "phasetune.tracking.mlflow.database"
-    command = [sys.executable, "-m", module, str(draft), str(artifacts)]
     child = subprocess.Popen(  # noqa: S603 - ourselves
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-m", module, str(draft), str(artifacts), str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        umask=_OWNER_ALONE,
     )
     try:
         _import_quietly()
@@ -232,22 +258,23 @@ def _create(draft: Path, artifacts: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Within the block no other process makes this database, where there are locks."""
+def _alone(path: Path) -> Iterator[bool]:
+    """Within the block no other process makes this database; False where there are no locks."""
     with closing(LockFile(path, writes=True)) as lock:
         until = time.monotonic() + _LONGEST_CREATION_SECONDS
-        while not _is_locked(lock):
+        while (is_locked := _is_locked(lock)) is False:
             if time.monotonic() > until:
                 raise Unavailable(f"another process holds {path}")
             time.sleep(0.1)
-        yield
+        yield is_locked is True
 
 
-def _is_locked(lock: LockFile) -> bool:
+def _is_locked(lock: LockFile) -> bool | None:
+    """Whether it is ours now; None where there are no locks."""
     try:
         lock.lock(shared=False)
     except BlockingIOError:
         return False
     except NoLocksError:
-        pass
+        return None
     return True

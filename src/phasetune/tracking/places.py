@@ -1,0 +1,24 @@
+"""Places on this machine as a study file or a command names them."""
+
+from pathlib import Path
+
+from phasetune.errors import StudyError
+from phasetune.store.masking import masked
+from phasetune.store.paths import StudyPaths
+
+
+def place_from_results(target: str | None, study: StudyPaths, *, tracker: str) -> Path | None:
+    """A file or folder, which counts from the results, so that it is the same one from wherever a
+    command is typed; None where none is named.
+
+    Raises:
+        StudyError: it is none.
+    """
+    if target is None:
+        return None
+    if "://" in target or "\0" in target:
+        raise StudyError(
+            f"tracking.{tracker} must be a path on this machine, but is {masked(target)!r}; "
+            f"write such as {{{tracker}: told/here}}, which counts from the results"
+        )
+    return (study.root.parent / target).resolve()
