@@ -6,7 +6,7 @@ BENCHMARKS = lstm_step fit_epoch profile_epoch allocator many_trials enqueueing 
 
 .PHONY: run test torture bench clean
 
-run: $(VENV)/installed ## the quickstart study, in under three minutes
+run: $(VENV)/installed ## the quickstart study, in minutes
 	$(BIN)/phasetune run configs/quickstart.yaml
 
 test: $(VENV)/installed-dev ## lint, types, import contract, tests
