@@ -1,13 +1,14 @@
 """What a process needs to execute one run: plain values, the same for both backends."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from phasetune.plan.trial import Run
 from phasetune.store.paths import ResultsPaths, StudyPaths, run_folder
+from phasetune.store.remote.mirror import open_mirror
 from phasetune.study.schema import Numerics
 
 
@@ -37,7 +38,9 @@ class WorkloadRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """One run in one attempt. `label` and `point` are for people."""
+    """One run in one attempt. `label` and `point` are for people; `uri` is where `results` is the
+    mirror of, None where it is a folder that every worker sees.
+    """
 
     run: Run
     parent_stage: str | None
@@ -48,6 +51,19 @@ class RunRequest:
     study: str
     attempt: Path
     stall_timeout_seconds: float | None
+    uri: str | None = None
+
+    def here(self) -> Self:
+        """The same on this machine, where the results at a URI have a mirror of their own.
+
+        Raises:
+            StoreError: the URI can't be reached from here.
+        """
+        if self.uri is None:
+            return self
+        results = open_mirror(self.uri).root
+        attempt = results / self.attempt.relative_to(self.results)
+        return replace(self, results=results, attempt=attempt)
 
     @property
     def paths(self) -> ResultsPaths:

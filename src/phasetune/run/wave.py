@@ -33,6 +33,7 @@ def wave_requests(
             study=study.name,
             attempt=attempt,
             stall_timeout_seconds=study.stall_timeout_seconds,
+            uri=paths.uri,
         )
         for run in wave
     ]

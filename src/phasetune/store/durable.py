@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phasetune.errors import StoreError
+from phasetune.store.remote.mirror import mirror_of
 
 DRAFT_PREFIX = ".draft-"
 TRASH_PREFIX = ".trash-"
@@ -135,6 +136,9 @@ def withdraw(path: Path) -> None:
 
 def _rename(source: Path, target: Path) -> None:
     """The one durable write. Tests crash before or after its n-th call."""
+    mirror = mirror_of(target)
+    if mirror is not None:
+        mirror.rename(source, target)
     source.replace(target)
     _flush(target.parent)
 

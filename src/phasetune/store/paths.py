@@ -5,6 +5,8 @@ from pathlib import Path
 
 from phasetune.errors import StoreError
 from phasetune.store.durable import make_folder
+from phasetune.store.remote.mirror import mirror_of, open_mirror
+from phasetune.store.remote.objects import is_uri
 from phasetune.study.schema import MLFLOW_ARTIFACTS, STORE
 
 SEAL = "phasetune-checkpoint.json"
@@ -16,6 +18,17 @@ class ResultsPaths:
     """A results root, shared by studies: `store/` and one folder per study."""
 
     root: Path
+
+    @property
+    def uri(self) -> str | None:
+        """Where results lie that this root is the mirror of; None for a plain folder."""
+        mirror = mirror_of(self.root)
+        return None if mirror is None else mirror.uri
+
+    @property
+    def shown(self) -> str:
+        """What people call it, and type."""
+        return self.uri or str(self.root)
 
     @property
     def store(self) -> Path:
@@ -54,11 +67,16 @@ class ResultsPaths:
 
 
 def results_at(root: str | Path) -> ResultsPaths:
-    """The results root as an absolute path, which no folder needs to be at yet.
+    """The results root as an absolute path, which no folder needs to be at yet; of a URI its
+    mirror, with the documents that are there now.
 
     Raises:
-        StoreError: a file is there.
+        StoreError: a file is there, or the URI can't be reached.
     """
+    if is_uri(str(root)):
+        mirror = open_mirror(str(root))
+        mirror.refresh()
+        return ResultsPaths(mirror.root)
     path = Path(root).resolve()
     if path.exists() and not path.is_dir():
         raise StoreError(f"results must be a folder, but {path} is a file; name another")

@@ -47,7 +47,8 @@ def execute_in_worker(
     """
     from ray import tune
 
-    for request in jobs[config["run"]["index"]]:
+    for planned in jobs[config["run"]["index"]]:
+        request = planned.here()
         _enter(request)
         end = _end_of(request, max_failures)
         tune.report({**end, KEY: request.run.key})

@@ -1,0 +1,39 @@
+"""What each file of a results root is to other machines, by its name relative to the root."""
+
+import re
+from fnmatch import fnmatchcase
+
+_OF_THIS_MACHINE = (
+    "mlflow.db*",
+    "mlflow-artifacts/*",
+    "store/digests.json",
+    "store/in-use.lock",
+    "*/driver.lock",
+    "*/workers.lock",
+    "*/tracking/*",
+)
+_BULK = re.compile(
+    r"store/[^/]+/[^/]+/(?:files|checkpoints)/|[^/]+/phases/[^/]+/attempts/|[^/]+/logs/runs/"
+)
+_LAST = ("manifest.json", "phasetune-checkpoint.json")
+
+
+def is_of_this_machine(name: str) -> bool:
+    """Whether it is never shared: locks, databases, and what was remembered of local files."""
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return hidden or any(fnmatchcase(name, pattern) for pattern in _OF_THIS_MACHINE)
+
+
+def is_bulk(name: str) -> bool:
+    """Whether it is brought only when somebody asks for it: files of artifacts, attempts, logs."""
+    return _BULK.match(name) is not None
+
+
+def last_seals(names: list[str]) -> list[str]:
+    """In the order of writing: what makes a folder whole comes last."""
+    return sorted(names, key=lambda name: (is_seal(name), name))
+
+
+def is_seal(name: str) -> bool:
+    """Whether it makes a folder whole: the manifest of an artifact, the seal of a checkpoint."""
+    return name.rpartition("/")[2] in _LAST
