@@ -1,4 +1,4 @@
-"""Studies of the scripted workload, and a listener that remembers."""
+"""Studies of the scripted workload, a listener that remembers, and an object store."""
 
 import os
 from collections.abc import Callable
@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from object_store import bucket as bucket
+from object_store import object_environment as object_environment
+from object_store import object_server as object_server
 from phasetune import Study
 from phasetune.run.events import Event
 
@@ -14,6 +17,15 @@ TESTS = Path(__file__).parent
 
 os.environ["PHASETUNE_TRACKING"] = "none"  # tests of trackers ask for theirs
 os.environ["PHASETUNE_PAGE"] = "0"  # and those of pages
+
+
+@pytest.fixture(autouse=True, scope="session")
+def machine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where mirrors and leases of tests lie, instead of in this user's home."""
+    folder = tmp_path_factory.mktemp("machine")
+    os.environ["PHASETUNE_CACHE"] = str(folder)
+    return folder
+
 
 StudyMaker = Callable[..., Study]
 

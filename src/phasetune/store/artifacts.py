@@ -26,10 +26,12 @@ from phasetune.store.manifest import (
     RESOURCES,
     SCHEMA,
     plain_size,
+    published_sizes,
     read_manifest,
     with_digest,
 )
 from phasetune.store.manifest import MANIFEST as MANIFEST
+from phasetune.store.remote.mirror import bring_documents, folder_names, mirror_of
 
 CHECKPOINTS = "checkpoints"
 SET_ASIDE = "set-aside"
@@ -52,6 +54,8 @@ class Artifact:
 
     @property
     def files(self) -> Path:
+        """What the stage wrote; of results at a URI brought here, or StoreError is raised."""
+        self._bring()
         return self.folder / FILES
 
     @property
@@ -114,14 +118,36 @@ class Artifact:
         Raises:
             StoreError: a file is missing, added or differs; the message names it.
         """
+        self._bring()
+        damaged = self._damaged()
+        if damaged and mirror_of(self.folder) is not None:  # perhaps only what was brought is
+            for name in damaged:
+                (self.folder / name).unlink(missing_ok=True)
+            self._bring()
+            damaged = self._damaged()
+        for name, (expected, found) in damaged.items():
+            raise StoreError(
+                f"{self.folder / name} is not what was published: must be {expected}, but is "
+                f"{found}"
+            )
+
+    def _damaged(self) -> dict[str, tuple[Any, Any]]:
+        """What must be of each file that is something else, and what is."""
         expected: Mapping[str, Mapping[str, Any]] = self.manifest["files"]
         found = _described_files(self.folder)
-        for name in sorted({*expected, *found}):
-            if expected.get(name) != found.get(name):
-                raise StoreError(
-                    f"{self.folder / name} is not what was published: must be "
-                    f"{expected.get(name)}, but is {found.get(name)}"
-                )
+        names = sorted({*expected, *found})
+        both = {name: (expected.get(name), found.get(name)) for name in names}
+        return {name: (must, is_) for name, (must, is_) in both.items() if must != is_}
+
+    def _bring(self) -> None:
+        mirror = mirror_of(self.folder)
+        if mirror is None:
+            return
+        described = self.manifest["files"].items()
+        if any(plain_size(self.folder, name) != said["size"] for name, said in described):
+            mirror.bring(self.folder / FILES)
+            mirror.bring(self.folder / HISTORY)
+        durable.make_folder(self.folder / FILES)
 
 
 class ArtifactStore:
@@ -134,7 +160,7 @@ class ArtifactStore:
         return self.root / stage / key
 
     def has(self, stage: str, key: str) -> bool:
-        """Whether there is a manifest; at a glance, without reading it."""
+        """Whether there is a manifest here; at a glance, without reading it, or asking a URI."""
         return (self.folder(stage, key) / MANIFEST).is_file()
 
     def get(self, stage: str, key: str) -> Artifact | None:
@@ -144,15 +170,17 @@ class ArtifactStore:
             StoreError: there is a manifest, but what it lists is not there, or only behind a link.
         """
         folder = self.folder(stage, key)
+        if not self.has(stage, key):
+            bring_documents(folder)
         manifest = read_manifest(folder)
         if manifest is None or manifest.get("key") != key or manifest.get("stage") != stage:
             return None
+        sizes = published_sizes(folder, manifest["files"])
         for name, described in manifest["files"].items():
-            path, size = folder / name, plain_size(folder, name)
-            if size != described["size"]:
+            if sizes[name] != described["size"]:
                 raise StoreError(
-                    f"{path} is not what was published: must have {described['size']} bytes, "
-                    f"but has {size}"
+                    f"{folder / name} is not what was published: must have {described['size']} "
+                    f"bytes, but has {sizes[name]}"
                 )
         return Artifact(folder=folder, manifest=manifest)
 
@@ -213,6 +241,8 @@ class ArtifactStore:
         try:
             durable.commit(draft, target)
         except OSError:
+            if (mirror := mirror_of(target)) is not None:  # another machine's may be there
+                mirror.refresh(target)
             existing = self.intact(stage, key)
             if existing is not None:
                 return existing
@@ -237,7 +267,7 @@ class ArtifactStore:
         """
         parent = self.root / SET_ASIDE / stage
         durable.make_folder(parent)
-        taken = len(list(parent.glob(f"{key}-{reason}*")))
+        taken = sum(name.startswith(f"{key}-{reason}") for name in folder_names(parent))
         source, target = self.folder(stage, key), parent / f"{key}-{reason}-{taken + 1}"
         try:
             durable.commit(source, target)

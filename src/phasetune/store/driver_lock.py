@@ -1,8 +1,9 @@
 """One driver per study, which its lock names: whoever comes second is told whom to wait for.
 
-The operating system's lock on the study's `driver.lock` decides, and what the file says only tells
-who holds it. On a file system without locks what it says decides; there, two drivers that start
-within the same instant do not see each other.
+On a disk of this machine the operating system's lock on the study's `driver.lock` decides, and what
+the file says only tells who holds it. On storage that machines share a lease decides
+(`store/lease.py`): on a network file system alone, since locks there may hold on one machine only,
+and on file systems without locks; at a URI together with the lock of this machine's mirror.
 
 A driver that ends in good order clears what it said. What is still there when the lock is taken
 over is the name of one that did not.
@@ -14,11 +15,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 from phasetune.errors import StoreError
+from phasetune.store.documents import plain_file_size
 from phasetune.store.durable import make_folder
-from phasetune.store.lock import InUse, in_use
+from phasetune.store.lease import IMPATIENT, Lease, LeaseHeldError, Waiting
+from phasetune.store.lease_places import Place, lease_place
+from phasetune.store.lock import InUse, in_use, is_leased
 from phasetune.store.lock_file import LockFile, NoLocksError
 from phasetune.store.owner import Owner
 from phasetune.store.paths import ResultsPaths, StudyPaths
+from phasetune.store.remote.mirror import mirror_of
+
+_MOST_READ_BYTES = 1 << 16
 
 
 class DriverLock:
@@ -27,20 +34,24 @@ class DriverLock:
     `left_by` is the driver from which it was taken over, where one ended without clearing it.
     """
 
-    def __init__(self, paths: StudyPaths, root: InUse) -> None:
-        self._paths = paths
+    def __init__(self, results: ResultsPaths, study: str, root: InUse, waiting: Waiting) -> None:
+        self._results = results
+        self._paths = results.study(study)
         self._root = root
+        self._waiting = waiting
         self._file: LockFile | None = None
+        self._lease: Lease | None = None
         self.left_by: Owner | None = None
 
     def hold(self) -> None:
-        """Hold both from here on; the study's folder is made.
+        """Hold both from here on; the study's folder is made. Where both are held, make sure that
+        they still are: a lease that was not renewed for long may be another driver's by now.
 
         Where this process may not write the study's folder nothing is held, and nothing written.
 
         Raises:
-            StoreError: another driver works on the study, somebody deletes at this moment, or who
-                works on it can't be known.
+            StoreError: another driver works on the study, or came after this one; somebody deletes
+                at this moment; or who works on it can't be known.
         """
         self._root.hold()
         make_folder(self._paths.root)
@@ -48,10 +59,12 @@ class DriverLock:
 
     def hold_study(self) -> None:
         """Hold the study alone, whose folder is there; otherwise as `hold`."""
-        if self._file is not None:
+        if self._lease is not None:
+            self._lease.check()
+        if self._file is not None or self._lease is not None:
             return
         try:
-            self._file = self._claimed()
+            self._claim()
         except OSError as error:
             is_forbidden = error.errno in (errno.EACCES, errno.EROFS)
             if not is_forbidden or os.access(self._paths.root, os.W_OK):
@@ -59,66 +72,82 @@ class DriverLock:
 
     def close(self) -> None:
         """Give the study back; nothing in a child that was forked, whose parent still drives."""
+        if self._lease is not None:
+            with suppress(OSError):  # others find out by themselves
+                self._lease.close()
+            self._lease = None
         if self._file is not None and self._file.is_open:
             with suppress(OSError):  # the lock is given back all the same
                 self._file.clear()
             self._file.close()
+        self._file = None
 
-    def _claimed(self) -> LockFile:
-        file = LockFile(self._paths.driver_lock, writes=True)
+    def _claim(self) -> None:
+        if self._results.uri is not None or not is_leased(self._results):
+            self._file = self._locked()
         try:
-            self._claim(file)
+            if is_leased(self._results) or self._file is None:
+                self._lease = self._leased()
         except BaseException:
-            file.close()
+            self.close()
             raise
-        return file
 
-    def _claim(self, file: LockFile) -> None:
+    def _locked(self) -> LockFile | None:
+        """This machine's lock; None where its file system has none."""
+        file = LockFile(self._paths.driver_lock, writes=True)
         try:
             file.lock(shared=False)
         except NoLocksError:
-            self._take_over_without_locks(file)
+            file.close()
+            return None
         except BlockingIOError as error:
-            raise StoreError(self._refusal(Owner.of_content(file.read()))) from error
-        else:
-            self._take_over(file)
-
-    def _take_over(self, file: LockFile) -> None:
+            owner = Owner.of_content(file.read())
+            file.close()
+            raise StoreError(self._refusal(owner)) from error
+        except BaseException:
+            file.close()
+            raise
         self.left_by = Owner.of_content(file.read())
         with suppress(OSError):  # a full disk is no obstacle to a study that writes nothing
             file.write(Owner.of_this_process().content)
+        return file
 
-    def _take_over_without_locks(self, file: LockFile) -> None:
-        content = file.read()
-        owner = Owner.of_content(content)
-        if content and (owner is None or not owner.is_gone):
-            raise StoreError(self._refusal_without_locks(owner))
-        self.left_by = owner
-        file.write(Owner.of_this_process().content)
+    def _leased(self) -> Lease:
+        lease = Lease(driver_place(self._results, self._paths.root.name), self._waiting)
+        try:
+            lease.acquire()
+        except LeaseHeldError as error:
+            raise StoreError(self._refusal(error.owner)) from error
+        self.left_by = lease.left_by
+        mirror = mirror_of(self._results.root)
+        if mirror is not None:  # another machine may have worked on it since it was looked at
+            mirror.refresh(driving=self._paths.root.name)
+        return lease
 
     def _refusal(self, owner: Owner | None) -> str:
         """Who holds it; the name of a dead one is still there where the holder has only come."""
+        shown = f"{self._results.shown}/{self._paths.root.name}"
         if owner is None or owner.is_gone:
+            found = "" if is_leased(self._results) else self._found_by
             return (
-                f"another driver works on {self._paths.root} and has not said who it is; wait "
-                f"until it is done, or find it with `fuser {self._paths.driver_lock}`"
+                f"another driver works on {shown} and has not said who it is; wait until it is "
+                f"done{found}"
             )
         return (
-            f"another driver works on {self._paths.root}: {owner}; wait until it is done, or end "
-            f"it there with `kill {owner.pid}`, which keeps what it computed, and run again"
+            f"another driver works on {shown}: {owner}; wait until it is done, or end it there "
+            f"with `kill {owner.pid}`, which keeps what it computed, and run again"
         )
 
-    def _refusal_without_locks(self, owner: Owner | None) -> str:
-        if owner is not None and owner.is_of_this_machine:
-            return self._refusal(owner)
-        who = "what its lock says can't be read" if owner is None else str(owner)
-        return (
-            f"another driver may work on {self._paths.root}: {who}; its file system has no locks, "
-            "so from here nobody can know whether that driver lives; if you know that it does "
-            f"not, delete {self._paths.driver_lock} and run again"
-        )
+    @property
+    def _found_by(self) -> str:
+        return f", or find it with `fuser {self._paths.driver_lock}`"
 
     def _unknown(self, error: OSError) -> str:
+        if is_leased(self._results):
+            return (
+                f"who works on {self._results.shown}/{self._paths.root.name} can't be known: "
+                f"{error.strerror or error}; run again when its storage is there"
+            )
         return (
             f"{self._paths.driver_lock} can't be locked: {error.strerror or error}; so whether "
             "another driver works on the study is not known; make the file yours, or delete it "
@@ -126,8 +155,28 @@ class DriverLock:
         )
 
 
+def driver_place(paths: ResultsPaths, study: str) -> Place:
+    """Where the lease on a study lies, where a lease decides who drives it."""
+    return lease_place(paths, f"drives-{study}")
+
+
+def driver_says(paths: StudyPaths) -> bytes:
+    """What whoever drives a study says of itself; nothing where nobody drives it.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    results = ResultsPaths(paths.root.parent)
+    if not is_leased(results) and paths.driver_lock.exists():
+        plain_file_size(paths.driver_lock)  # of a pipe one would wait for the end
+        with paths.driver_lock.open("rb") as file:
+            if said := file.read(_MOST_READ_BYTES):
+                return said
+    return driver_place(results, paths.root.name).look()
+
+
 @contextmanager
-def driving(paths: ResultsPaths, study: str) -> Iterator[DriverLock]:
+def driving(paths: ResultsPaths, study: str, waiting: Waiting = IMPATIENT) -> Iterator[DriverLock]:
     """Within the block no other driver works on the study, and nobody deletes below the root.
 
     Held from the start where the folders are there, else from `hold`: so a study that is refused
@@ -136,8 +185,7 @@ def driving(paths: ResultsPaths, study: str) -> Iterator[DriverLock]:
     Raises:
         StoreError: as `DriverLock.hold` says.
     """
-    study_paths = paths.study(study)
-    with in_use(paths) as root, closing(DriverLock(study_paths, root)) as lock:
-        if study_paths.root.is_dir():
+    with in_use(paths, waiting) as root, closing(DriverLock(paths, study, root, waiting)) as lock:
+        if paths.study(study).root.is_dir():
             lock.hold_study()
         yield lock

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from phasetune.errors import StoreError
 from phasetune.store.documents import read_document, write_document
-from phasetune.store.durable import write_text
+from phasetune.store.durable import withdraw, write_text
 from phasetune.store.masking import masked
+from phasetune.store.remote.mirror import bring_news
 
 FAILED_RUNS = "failed-runs"
 
@@ -39,6 +40,7 @@ class FailureStore:
             StoreError: there is a record, but it is torn or not what was written.
         """
         path = self._record(stage, key)
+        bring_news(path)
         content = read_document(path)
         if content is None:
             return None
@@ -54,6 +56,7 @@ class FailureStore:
         Raises:
             StoreError: as for `get`.
         """
+        bring_news(self._root / stage)
         for path in sorted((self._root / stage).glob(f"{trunk}-*.json")):
             step = path.stem.rpartition("-")[2]
             if step.isdecimal() and int(step) <= most_step:
@@ -63,7 +66,7 @@ class FailureStore:
     def forget_trunk(self, stage: str, trunk: str) -> None:
         """Let a trunk be tried again."""
         for path in (self._root / stage).glob(f"{trunk}-*.json"):
-            path.unlink(missing_ok=True)
+            withdraw(path)
 
     def traceback(self, stage: str, key: str) -> Path:
         """Where the full traceback is."""
@@ -77,7 +80,9 @@ class FailureStore:
 
     def forget(self, stage: str, key: str) -> None:
         """Let the run be tried again."""
-        self._record(stage, key).unlink(missing_ok=True)
+        record = self._record(stage, key)
+        if record.exists():
+            withdraw(record)
 
     def _record(self, stage: str, key: str) -> Path:
         return self._root / stage / f"{key}.json"

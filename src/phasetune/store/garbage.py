@@ -20,6 +20,7 @@ from phasetune.store.durable import DRAFT_PREFIX, TRASH_PREFIX, remove
 from phasetune.store.failures import FAILED_RUNS
 from phasetune.store.paths import ResultsPaths, StudyPaths
 from phasetune.store.references import Reference, all_references
+from phasetune.store.remote.mirror import folders_like
 from phasetune.store.resume import DoneRuns, resume_checkpoints
 from phasetune.store.space import size_bytes
 
@@ -98,8 +99,8 @@ def _entry(path: Path, kind: GarbageKind, why: str) -> Garbage:
 
 def _unreferenced(paths: ResultsPaths, references: Iterable[Reference]) -> Iterator[Garbage]:
     needed = referenced_folders(paths, references)
-    for path in paths.store.glob("*/*"):
-        if path.is_dir() and path not in needed and _KEY.fullmatch(path.name):
+    for path in folders_like(paths.store, "*/*"):
+        if path not in needed and _KEY.fullmatch(path.name):
             is_trunk = "-" in path.name
             yield _entry(path, GarbageKind.TRUNK if is_trunk else GarbageKind.ARTIFACT, _NOBODY)
 
@@ -113,7 +114,7 @@ def referenced_folders(paths: ResultsPaths, references: Iterable[Reference]) -> 
 
 def _set_aside(paths: ResultsPaths) -> Iterator[Garbage]:
     """Artifacts that were damaged or of another environment class: they are computed again."""
-    for path in (paths.store / SET_ASIDE).glob("*/[!.]*"):
+    for path in folders_like(paths.store / SET_ASIDE, "*/[!.]*"):
         reason = path.name.rsplit("-", 2)[-2:-1]
         yield _entry(path, GarbageKind.SET_ASIDE, f"set aside: {''.join(reason) or 'unknown'}")
 

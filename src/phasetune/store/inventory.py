@@ -14,7 +14,7 @@ from phasetune.errors import StoreError
 from phasetune.store.artifacts import CHECKPOINTS, ArtifactStore
 from phasetune.store.documents import read_document
 from phasetune.store.kept import META, kept_checkpoints
-from phasetune.store.paths import ResultsPaths, StudyPaths
+from phasetune.store.paths import ResultsPaths, StudyPaths, shown_path
 from phasetune.store.references import Reference, all_references
 from phasetune.store.resume import DoneRuns, ResumeCheckpoint, newest_of_each, resume_checkpoints
 from phasetune.store.space import size_bytes
@@ -65,7 +65,7 @@ def checkpoint_record(row: CheckpointRow) -> dict[str, Any]:
         "metrics": dict(row.metrics),
         "size_bytes": row.size_bytes,
         "why": list(row.why),
-        "path": str(row.path),
+        "path": shown_path(row.path),
     }
 
 
@@ -79,7 +79,7 @@ def checkpoints(paths: ResultsPaths, study: str | None = None) -> list[Checkpoin
     if not known or study not in (None, *known):
         what = "no study" if study is None or not known else f"no study {study!r}"
         there = f"; it holds: {', '.join(known)}" if known else ""
-        raise StoreError(f"{paths.root} holds {what}{there}")
+        raise StoreError(f"{paths.shown} holds {what}{there}")
     references = all_references(paths)
     if study is None:
         return study_checkpoints(paths, list(known.values()), references)

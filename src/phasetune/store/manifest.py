@@ -7,11 +7,12 @@ checked here, once; whoever reads an artifact relies on them.
 import math
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from phasetune.store.documents import document_digest, is_number, read_json
+from phasetune.store.remote.mirror import mirror_of
 
 MANIFEST = "manifest.json"
 HISTORY = "history.json"
@@ -53,6 +54,23 @@ def plain_size(folder: Path, name: str) -> int | None:
     except OSError:
         return None
     return found.st_size if is_within and stat.S_ISREG(found.st_mode) else None
+
+
+def published_sizes(folder: Path, names: Iterable[str]) -> dict[str, int | None]:
+    """`plain_size` of each file of an artifact; at a URI as it is there, and nothing is brought.
+
+    Raises:
+        StoreError: the URI can't be reached.
+    """
+    mirror = mirror_of(folder)
+    if mirror is None:
+        return {name: plain_size(folder, name) for name in names}
+    objects = {name: mirror.name(folder / name) for name in names}
+    there = mirror.sizes(folder)
+    if not set(objects.values()) <= set(there):  # it was looked at while it was being published
+        mirror.refresh(folder)
+        there = mirror.sizes(folder)
+    return {name: there.get(one) for name, one in objects.items()}
 
 
 def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from phasetune.errors import StoreError
 from phasetune.store.durable import make_folder
-from phasetune.store.remote.mirror import mirror_of, open_mirror
-from phasetune.store.remote.objects import is_uri
+from phasetune.store.machine_folder import local_root
+from phasetune.store.remote.mirror import folders_like, mirror_of, open_mirror
+from phasetune.store.remote.uris import as_given, is_uri, plain_folder
 from phasetune.study.schema import MLFLOW_ARTIFACTS, STORE
 
 SEAL = "phasetune-checkpoint.json"
@@ -36,16 +37,19 @@ class ResultsPaths:
 
     @property
     def digests(self) -> Path:
-        return self.store / "digests.json"
+        """What is remembered of files as this machine sees them."""
+        return local_root(self.root) / STORE / "digests.json"
 
     @property
     def mlflow(self) -> Path:
-        """MLflow's own database, where a study names no other store."""
-        return self.root / "mlflow.db"
+        """MLflow's own database, where a study names no other store; never on a network file
+        system, where SQLite damages its files.
+        """
+        return local_root(self.root) / "mlflow.db"
 
     @property
     def mlflow_artifacts(self) -> Path:
-        return self.root / MLFLOW_ARTIFACTS
+        return local_root(self.root) / MLFLOW_ARTIFACTS
 
     @property
     def lock(self) -> Path:
@@ -73,14 +77,32 @@ def results_at(root: str | Path) -> ResultsPaths:
     Raises:
         StoreError: a file is there, or the URI can't be reached.
     """
-    if is_uri(str(root)):
-        mirror = open_mirror(str(root))
+    text = as_given(root)
+    if is_uri(text):
+        mirror = open_mirror(text)
         mirror.refresh()
         return ResultsPaths(mirror.root)
-    path = Path(root).resolve()
+    path = plain_folder(text).resolve()
     if path.exists() and not path.is_dir():
         raise StoreError(f"results must be a folder, but {path} is a file; name another")
     return ResultsPaths(path)
+
+
+def results_as_typed(root: str | Path) -> ResultsPaths:
+    """The results root as somebody typed it, for what is told to people: a relative folder stays
+    one. Nothing is brought.
+
+    Raises:
+        StoreError: the URI can't be reached.
+    """
+    text = as_given(root)
+    return ResultsPaths(open_mirror(text).root if is_uri(text) else plain_folder(text))
+
+
+def shown_path(path: Path) -> str:
+    """What people call a path: in the mirror of results at a URI, its place there."""
+    mirror = mirror_of(path)
+    return str(path) if mirror is None else mirror.shown(path)
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,18 @@ class StudyPaths:
     def driver_lock(self) -> Path:
         """Held by the one driver that works on the study, and names it; stays when none does."""
         return self.root / "driver.lock"
+
+    @property
+    def workers_lock(self) -> Path:
+        """Held by the workers of the study that live on this machine."""
+        return local_root(self.root.parent) / self.root.name / "workers.lock"
+
+    @property
+    def beside(self) -> Path | None:
+        """What paths in its files are relative to; None at a URI, whose mirror lies elsewhere on
+        each machine.
+        """
+        return self.root if mirror_of(self.root) is None else None
 
     @property
     def inputs(self) -> Path:
@@ -155,6 +189,16 @@ class StudyPaths:
         return self.root / "logs" / "ray.log"
 
     @property
+    def driver_log(self) -> Path:
+        """What detached drivers printed, one after the other."""
+        return self.root / "logs" / "driver.log"
+
+    @property
+    def stop_request(self) -> Path:
+        """Left by somebody on another machine who wants the driver to end; the driver takes it."""
+        return self.root / "stop-requested.json"
+
+    @property
     def events(self) -> Path:
         """The journal: what happened while the study ran, line by line."""
         return self.root / "logs" / "events.jsonl"
@@ -185,7 +229,7 @@ class StudyPaths:
 
     def all_checkpoints(self) -> list[Path]:
         """Every checkpoint that any attempt of this study left of any run."""
-        return sorted(self.root.glob("phases/*/attempts/*/*/checkpoint_*"))
+        return list(folders_like(self.root, "phases/*/attempts/*/*/checkpoint_*"))
 
 
 @dataclass(frozen=True)
@@ -227,11 +271,13 @@ class PhasePaths:
         """Make a folder that no attempt has used: reused ones would mix what they hold.
 
         Raises:
-            StoreError: it can't be made.
+            StoreError: it can't be made, or the URI of the results can't be reached.
         """
         make_folder(self.attempts)
-        numbers = [int(p.name) for p in self.attempts.glob("[0-9]*") if p.name.isdecimal()]
-        number = max(numbers, default=0) + 1
+        mirror = mirror_of(self.attempts)
+        there = [] if mirror is None else mirror.folders(self.attempts)
+        names = {*there, *(path.name for path in self.attempts.iterdir())}
+        number = max((int(name) for name in names if name.isdecimal()), default=0) + 1
         while True:
             path = self.attempts / f"{number:04d}"
             try:

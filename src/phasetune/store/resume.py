@@ -17,6 +17,7 @@ from phasetune.store.documents import numbers, read_json, steps
 from phasetune.store.manifest import is_inside, plain_size
 from phasetune.store.paths import SEAL, StudyPaths
 from phasetune.store.references import Reference
+from phasetune.store.remote.mirror import bring, bring_documents
 from phasetune.store.space import size_bytes
 
 
@@ -39,6 +40,7 @@ class ResumeCheckpoint:
 
 def resume_checkpoints(paths: StudyPaths) -> list[ResumeCheckpoint]:
     """Every resume checkpoint of a study, by path."""
+    bring_documents(paths.root / "phases")
     return [_read(path) for path in paths.all_checkpoints()]
 
 
@@ -113,6 +115,7 @@ def _last_metrics(history: list[dict[str, Any]]) -> dict[str, float]:
 
 def verifies(path: Path) -> bool:
     """Whether every file of a checkpoint is as its seal says; hashes them."""
+    bring(path)
     try:
         return holds_exactly(path, readable_seal(path)["files"])
     except (OSError, ValueError):

@@ -7,6 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from phasetune.store.remote.mirror import mirror_of
+from phasetune.store.remote.names import is_of_this_machine
+
 KIB = 1024
 GIB = 1024**3
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
@@ -29,7 +32,13 @@ def disk_free(path: Path) -> DiskSpace:
 
 
 def size_bytes(path: Path) -> int:
-    """What a file, or all files below a folder, hold; what vanished meanwhile counts nothing."""
+    """What a file, or all files below a folder, hold; of results at a URI what they hold there.
+
+    What vanished meanwhile counts nothing.
+    """
+    mirror = mirror_of(path)
+    if mirror is not None and not is_of_this_machine(mirror.name(path)):
+        return mirror.held_bytes(path)
     if not path.is_dir() or path.is_symlink():
         return _file_bytes(path)
     return sum(

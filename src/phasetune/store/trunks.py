@@ -9,16 +9,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from phasetune.errors import StoreError
-from phasetune.store.artifacts import MANIFEST, Artifact, ArtifactStore
+from phasetune.store.artifacts import Artifact, ArtifactStore
+from phasetune.store.remote.mirror import bring_documents, folder_names
 
 _KEY = re.compile(r"[0-9a-f]{32}-(\d{6,})")
 
 
 def trunk_steps(store: ArtifactStore, stage: str, trunk: str) -> list[int]:
     """The steps at which a trunk is stored, ascending."""
-    manifests = (store.root / stage).glob(f"{trunk}-*/{MANIFEST}")
-    steps = (_step_of(manifest.parent.name) for manifest in manifests)
-    return sorted(step for step in steps if step is not None)
+    names = folder_names(store.root / stage)
+    steps = {_step_of(name): name for name in names if name.startswith(f"{trunk}-")}
+    return sorted(s for s, key in steps.items() if s is not None and _is_stored(store, stage, key))
+
+
+def _is_stored(store: ArtifactStore, stage: str, key: str) -> bool:
+    if not store.has(stage, key):
+        bring_documents(store.folder(stage, key))
+    return store.has(stage, key)
 
 
 def _step_of(key: str) -> int | None:

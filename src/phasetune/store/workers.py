@@ -1,7 +1,8 @@
 """Which worker processes of a study live: each has a lock of the study, shared, until it dies.
 
 A driver that was killed leaves workers behind for some seconds, and they keep their GPU and go on
-writing. Whoever comes next waits for them.
+writing. Whoever comes next waits for them. Those on other machines end by themselves when they lose
+their driver; the lock is of one machine, also where the results are not.
 """
 
 import time
@@ -10,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from phasetune.errors import StoreError
+from phasetune.store.durable import make_folder
 from phasetune.store.lock_file import LockFile, NoLocksError
 from phasetune.store.paths import StudyPaths
 
@@ -25,9 +27,10 @@ def count_as_worker(study: StudyPaths) -> None:
 
     Where the lock can't be taken nobody will wait for this one.
     """
-    path = _lock_of(study)
+    path = study.workers_lock
     if path not in _held:
-        with suppress(OSError):
+        with suppress(OSError, StoreError):
+            make_folder(path.parent)
             file = LockFile(path, writes=False)
             file.lock(shared=True)
             _held[path] = file
@@ -62,7 +65,7 @@ def wait_for_workers(
 def workers(study: StudyPaths) -> list[int]:
     """The process ids of the workers that can be seen from here."""
     try:
-        inode = _lock_of(study).stat().st_ino
+        inode = study.workers_lock.stat().st_ino
         rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     except OSError:
         return []
@@ -72,7 +75,7 @@ def workers(study: StudyPaths) -> list[int]:
 
 
 def _are_there(study: StudyPaths) -> bool:
-    path = _lock_of(study)
+    path = study.workers_lock
     if not path.exists():
         return False
     try:
@@ -93,7 +96,7 @@ def _are_there(study: StudyPaths) -> bool:
 def _still_there(study: StudyPaths, waited: float) -> str:
     found = workers(study)
     pids = " ".join(map(str, found))
-    how = f"`kill {pids}`" if found else f"what `fuser {_lock_of(study)}` finds where they run"
+    how = f"`kill {pids}`" if found else f"what `fuser {study.workers_lock}` finds where they run"
     return (
         f"{study.root}: {_named(found)} of an earlier command did not end within {waited:.0f} s, "
         f"and may hold a GPU or write; end them with {how}, and run again"
@@ -105,7 +108,3 @@ def _named(found: Sequence[int]) -> str:
         return "workers"
     pids = ", ".join(map(str, found))
     return f"{len(found)} worker{'' if len(found) == 1 else 's'} (pid {pids})"
-
-
-def _lock_of(study: StudyPaths) -> Path:
-    return study.root / "workers.lock"

@@ -11,10 +11,18 @@ _OF_THIS_MACHINE = (
     "*/driver.lock",
     "*/workers.lock",
     "*/tracking/*",
+    "*/logs/driver.log",
 )
 _BULK = re.compile(
-    r"store/[^/]+/[^/]+/(?:files|checkpoints)/|[^/]+/phases/[^/]+/attempts/|[^/]+/logs/runs/"
+    r"store/[^/]+/[^/]+/files/"
+    r"|store/set-aside/"
+    r"|store/[^/]+/[^/]+/checkpoints/(?![^/]+/meta\.json\Z)"
+    r"|[^/]+/phases/[^/]+/attempts/(?!.*/phasetune-checkpoint\.json\Z)"
+    r"|[^/]+/logs/runs/"
 )
+_OF_ATTEMPT = re.compile(r"[^/]+/phases/[^/]+/attempts/")
+_OF_ARTIFACT = re.compile(r"store/(?!failed-runs/)[^/]+/[^/]+/")
+_LOG = re.compile(r"[^/]+/logs/")
 _LAST = ("manifest.json", "phasetune-checkpoint.json")
 
 
@@ -25,8 +33,25 @@ def is_of_this_machine(name: str) -> bool:
 
 
 def is_bulk(name: str) -> bool:
-    """Whether it is brought only when somebody asks for it: files of artifacts, attempts, logs."""
+    """Whether it is brought only when somebody asks for it: files of artifacts and of attempts, and
+    logs of runs; not what tells of them, such as manifests and seals.
+    """
     return _BULK.match(name) is not None
+
+
+def is_of_artifact(name: str) -> bool:
+    """Whether it is a file of an artifact, none of which changes once its manifest is there."""
+    return _OF_ARTIFACT.match(name) is not None
+
+
+def is_of_attempt(name: str) -> bool:
+    """Whether it lies in the folder of an attempt, where workers write."""
+    return _OF_ATTEMPT.match(name) is not None
+
+
+def grows(name: str) -> bool:
+    """Whether it is a log: the longer one is the newer, and it is shared now and then only."""
+    return _LOG.match(name) is not None
 
 
 def last_seals(names: list[str]) -> list[str]:
