@@ -46,7 +46,8 @@ class Data(BaseModel):
 
 
 def stage(name: str, params: type[BaseModel], reads: str) -> Stage:
-    return Stage(name=name, params=params, function=f"{__name__}:{name}", reads=(reads,))
+    function = f"{__name__}:{name}"
+    return Stage(name=name, params=params, function=function, reads=(reads,), uses_gpu=False)
 
 
 STAGES = (

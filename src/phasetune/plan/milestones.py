@@ -63,6 +63,7 @@ def planned_run(
         milestone=milestone,
         steps=steps,
         trunk=trunk,
+        uses_gpu=stage.uses_gpu,
     )
 
 

@@ -35,7 +35,8 @@ class Disk:
 class StudyPlan:
     """What a study will run, what of it is shared, what is stored, and what it will cost.
 
-    `changes` are sentences: what is different from when the study was last kept.
+    `takes` says what a run asks of a machine; `changes` are sentences: what is different from when
+    the study was last kept.
     """
 
     study: str
@@ -43,6 +44,7 @@ class StudyPlan:
     data: DataState
     cost: Cost
     disk: Disk
+    takes: str = ""
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -58,6 +60,7 @@ class StudyPlan:
             **asdict(self.survey),
             "cost": asdict(self.cost),
             "disk": asdict(self.disk),
+            "takes": self.takes,
         }
 
 

@@ -39,6 +39,7 @@ class Run:
     milestone: Milestone | None = None
     steps: int = 0
     trunk: TrunkPoint | None = None
+    uses_gpu: bool = True
 
     @property
     def family(self) -> str:

@@ -54,7 +54,8 @@ class Stage:
 
     `params` is the type of its parameters, `function` its import path (`"module:function"`),
     `reads` the parts of the data it depends on. `exports` names files that it always leaves and
-    that people look for by a trial's name: `trials/<trial>/<trial>_<file>`.
+    that people look for by a trial's name: `trials/<trial>/<trial>_<file>`. With `uses_gpu=False`
+    it is computed on CPUs, whatever the study asks for, and no GPU is kept waiting for it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Stage:
     reads: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
     milestone: Callable[[Any], Milestone | None] | None = None
+    uses_gpu: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

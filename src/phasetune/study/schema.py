@@ -20,6 +20,7 @@ from pydantic import (
 
 from phasetune.errors import StudyError
 from phasetune.study.constraint import Constraint, parse_constraint
+from phasetune.study.resources import Resources
 from phasetune.study.trackers import Tracking
 from phasetune.study.wording import shown, shown_key
 
@@ -103,13 +104,6 @@ class Numerics(_Closed):
     deterministic: bool = True
     warn_only: bool = True
     cudnn_benchmark: bool = False
-
-
-class Resources(_Closed):
-    """What a run asks of Ray; part of no key."""
-
-    cpu: float | None = Field(default=None, gt=0)
-    gpu: float | None = Field(default=None, ge=0)
 
 
 class Replicates(_Closed):
