@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from phasetune.store.driver_lock import driving
+from phasetune.store.driver_lock import driver_says, driving
 from phasetune.store.owner import Owner
 from phasetune.store.paths import ResultsPaths
 
@@ -85,7 +85,7 @@ def driven_once(root: Path) -> ResultsPaths:
 
 def owner_in(paths: ResultsPaths) -> Owner | None:
     """Whom the study's lock names."""
-    return Owner.of_content(paths.study("study").driver_lock.read_bytes())
+    return Owner.of_content(driver_says(paths.study("study")))
 
 
 def since(paths: ResultsPaths) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         run_study,
         run_trial,
         runs,
+        stop_study,
         sync,
         trials,
     )
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         Workload,
     )
     from phasetune.store.digests import file_digest
+    from phasetune.study.resources import Resources
     from phasetune.study.schema import (
         Final,
         Numerics,
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
         Phase,
         Point,
         Replicates,
-        Resources,
         Study,
     )
     from phasetune.train.loader import recommended_loader_settings
@@ -71,6 +72,7 @@ _HOMES = {
         "run_study",
         "run_trial",
         "runs",
+        "stop_study",
         "sync",
         "trials",
     ),
@@ -95,6 +97,7 @@ _HOMES = {
         "Workload",
     ),
     "phasetune.store.digests": ("file_digest",),
+    "phasetune.study.resources": ("Resources",),
     "phasetune.study.schema": (
         "Final",
         "Numerics",
@@ -102,7 +105,6 @@ _HOMES = {
         "Phase",
         "Point",
         "Replicates",
-        "Resources",
         "Study",
     ),
     "phasetune.train.loader": ("recommended_loader_settings",),
@@ -149,6 +151,7 @@ __all__ = [
     "run_trial",
     "runs",
     "set_seed",
+    "stop_study",
     "sync",
     "training_report",
     "trials",

@@ -32,6 +32,7 @@ def test_a_new_study_in_words(written: StudyWriter) -> None:
         "prepare 8 2 0 2",
         "Shared by the trials: prepare 2 instead of 7, train 10 instead of 14.",
         "In all 14 runs instead of 24, with baselines, the final refit and test.",
+        "Each run takes one GPU where there are any, else 1 CPU.",
         "Cost: no estimate, since no run of prepare, train, test is stored yet.",
     ):
         assert text in said.words
@@ -68,6 +69,7 @@ def test_json_has_the_counts(written: StudyWriter) -> None:
     assert document["is_exhaustive"]
     assert document["keys_known"]
     assert document["cost"]["low_seconds"] is None
+    assert document["takes"] == "Each run takes one GPU where there are any, else 1 CPU."
 
 
 @pytest.fixture

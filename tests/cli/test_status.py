@@ -134,6 +134,7 @@ def test_as_json(begun: StudyPaths) -> None:
         "since": HERE.since,
         "command": HERE.command,
         "is_alive": None,
+        "renewed_at": None,
     }
     counts = ("trials", "trials_ended", "feasible", "infeasible", "ineligible", "runs_failed")
     assert [study["phase"][name] for name in counts] == [4, 2, 1, 1, 0, 1]

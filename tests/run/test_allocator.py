@@ -125,5 +125,5 @@ def test_a_worker_keeps_its_heap_only_without_a_gpu(
         workload=workload, attempt=tmp_path / "attempt", study_paths=StudyPaths(tmp_path)
     )
     monkeypatch.setattr(trainable, "count_as_worker", lambda _: None)
-    trainable._enter(request)
+    trainable.enter(request)
     assert len(kept) == calls

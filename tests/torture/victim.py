@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,12 +44,17 @@ STUDY = {
 
 @dataclass(kw_only=True)
 class Victim:
-    """One study in a folder of its own; each step of it takes at least `pause_seconds`."""
+    """One study in a folder of its own; each step of it takes at least `pause_seconds`.
+
+    `prefix` is what the command begins with, such as what runs it on another node.
+    """
 
     folder: Path
     arguments: Sequence[str] = ("--in-process",)
     study: dict[str, object] = field(default_factory=lambda: dict(STUDY))
     pause_seconds: float = 0.0
+    prefix: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     marks: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,10 +76,14 @@ class Victim:
         output = (self.folder / "output.txt").open("a")
         with output:
             return subprocess.Popen(
-                [sys.executable, "-m", "phasetune", "run", "study.yaml", *self.arguments, *more],
+                [
+                    *self.prefix, sys.executable, "-m", "phasetune", "run", "study.yaml",
+                    *self.arguments, *more,
+                ],
                 cwd=self.folder,
                 env={
                     **os.environ,
+                    **self.environment,
                     MARK: mark * _COPIES,
                     LOG: str(self.folder / "steps.log"),
                     PAUSE: str(self.pause_seconds),
@@ -84,7 +93,7 @@ class Victim:
                 text=True,
                 start_new_session=True,
                 preexec_fn=_hear_signals,
-            )
+            )  # fmt: skip
 
     def finish(self, *more: str) -> int:
         """Run the command to its end; its exit code."""
@@ -132,9 +141,14 @@ class Victim:
         return [name for _, name in found]
 
 
-def wait_until(happened: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_until(
+    happened: Callable[[], object],
+    process: subprocess.Popen[str],
+    *,
+    seconds: float = LONGEST_WAIT_SECONDS,
+) -> None:
     """Wait for something that a running command does."""
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while not happened():
         assert process.poll() is None
         assert time.monotonic() < deadline

@@ -18,6 +18,7 @@ from phasetune.api.read import (
     runs,
     trials,
 )
+from phasetune.api.stopping import stop_study
 from phasetune.api.syncing import Synced, sync
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "run_study",
     "run_trial",
     "runs",
+    "stop_study",
     "sync",
     "trials",
 ]

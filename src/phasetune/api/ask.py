@@ -12,6 +12,7 @@ from phasetune.plan.data import content_problems, data_state
 from phasetune.plan.planner import Planner
 from phasetune.plan.show import Disk, StudyPlan, cost_of, disk_of
 from phasetune.plan.survey import StudySurvey, Winner, survey
+from phasetune.plan.takes import takes
 from phasetune.plan.trial import PhasePlan, Run
 from phasetune.plan.warnings import workload_warnings
 from phasetune.run.changes import changes, outdated_decisions, study_inputs
@@ -87,6 +88,7 @@ def plan_study(
         data=state,
         cost=cost_of(found, store),
         disk=_disk(loaded.study, found, paths),
+        takes=takes(loaded.study, loaded.workload.stages),
         changes=(
             *changes(loaded.study, study_paths, study_inputs(loaded, state)),
             *outdated_decisions(study_paths, phases, standing=decisions.standing),

@@ -1,6 +1,7 @@
 """Run a study, or one trial of it."""
 
 import shlex
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,7 +21,10 @@ from phasetune.run.interrupt import StopSwitch
 from phasetune.run.journal import Journal
 from phasetune.run.records import trial_record
 from phasetune.run.result import RunOptions
+from phasetune.run.sharing import shared
+from phasetune.run.stop_request import heeding
 from phasetune.store.driver_lock import DriverLock, driving
+from phasetune.store.lease import Waiting
 from phasetune.store.paths import ResultsPaths, StudyPaths, results_at
 from phasetune.study.load import LoadedStudy, load
 from phasetune.study.problems import suggestion
@@ -84,7 +88,7 @@ def _write_page(paths: ResultsPaths, study: StudyPaths, listener: Listener) -> N
         write_study_page(paths, study)
     except Exception as error:
         message = f"the report could not be drawn: {type(error).__name__}: {error}"
-        again = shlex.join(["phasetune", "report", str(paths.root), "--study", study.root.name])
+        again = shlex.join(["phasetune", "report", paths.shown, "--study", study.root.name])
         listener.notify(Noticed(message=f"warning: {message}; try `{again}`"))
 
 
@@ -125,7 +129,12 @@ def _driver(
     stop: StopSwitch,
 ) -> Iterator[Driver]:
     """The one driver of the study, within the block: until the last byte of the report."""
-    with driving(paths, loaded.study.name) as lock, _told(loaded, paths, listener) as told:
+    study = paths.study(loaded.study.name)
+    with (
+        driving(paths, loaded.study.name, _waiting(listener, stop)) as lock,
+        _told(loaded, paths, listener) as told,
+        heeding(study, stop, told),
+    ):
         _tell_who_left(lock, told)
         yield Driver(
             loaded,
@@ -138,6 +147,19 @@ def _driver(
         )
 
 
+def _waiting(listener: Listener | None, stop: StopSwitch) -> Waiting:
+    """How it is waited for a driver of another machine; who is taken for dead itself, ends."""
+
+    def tell(message: str) -> None:
+        (listener or NullListener()).notify(Noticed(message=message))
+
+    def end() -> None:
+        if not stop.asked:
+            stop.ask_as_signal(signal.SIGTERM)
+
+    return Waiting(tell=tell, raise_if_asked=stop.raise_if_asked, on_lost=end)
+
+
 @contextmanager
 def _told(
     loaded: LoadedStudy, paths: ResultsPaths, listener: Listener | None
@@ -146,8 +168,13 @@ def _told(
 
     What trackers are to be told of, such as the report, is made within the block.
     """
-    with closing(Journal(paths.study(loaded.study.name).events)) as journal:
-        told = Listeners((listener or NullListener(), journal))
+    study, people = paths.study(loaded.study.name), listener or NullListener()
+
+    def tell(message: str) -> None:
+        people.notify(Noticed(message=message))
+
+    with shared([study.events, study.log], tell=tell), closing(Journal(study.events)) as journal:
+        told = Listeners((people, journal))
         with following(loaded, paths, told) as trackers:
             try:
                 yield Listeners((told, trackers))

@@ -46,11 +46,13 @@ def following(
     Raises:
         StudyError: the study names a tracker that can't be used.
     """
-    study = paths.study(loaded.study.name)
+    study, places = paths.study(loaded.study.name), tracked_by(loaded.study)
     followers = [
         _Follower(tracker=tracker, paths=paths, study=study)
-        for tracker in trackers_of(tracked_by(loaded.study), paths, study)
+        for tracker in trackers_of(places, paths, study)
     ]
+    for message in _notes(places, paths):
+        listener.notify(Noticed(message=message))
     found = Followers(followers, listener)
     try:
         yield found
@@ -74,6 +76,13 @@ def trackers_of(
         trackers.open_tracker(name, place, results=paths, study=study)
         for name, place in places.items()
     ]
+
+
+def _notes(places: Mapping[TrackerName, str | None], paths: ResultsPaths) -> Iterator[str]:
+    from phasetune.tracking.trackers import tracker_notes
+
+    for name, place in places.items():
+        yield from tracker_notes(name, place, results=paths)
 
 
 class Followers:
@@ -184,7 +193,7 @@ class _Follower:
         """
         if self.memory.is_complete or not (self.memory.records or self._has_plan()):
             return
-        command = f"phasetune sync {shlex.quote(_short(self.paths.root))}"
+        command = f"phasetune sync {shlex.quote(_typed(self.paths))}"
         message = (
             f"tracker {self.tracker.name} ({self.tracker.place}) was not told all yet; tell it "
             f"with `{command}`"
@@ -219,7 +228,8 @@ def num_unsent(tracker: Tracker, paths: ResultsPaths, study: StudyPaths, ending:
     return num_waiting(source.everything(memory.records), memory)
 
 
-def _short(folder: Path) -> str:
-    """A folder as a person would type it from here."""
-    here = Path.cwd()
-    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)
+def _typed(results: ResultsPaths) -> str:
+    """A results root as a person would type it from here."""
+    here, folder = Path.cwd(), results.root
+    is_below = results.uri is None and folder.is_relative_to(here)
+    return str(folder.relative_to(here)) if is_below else results.shown

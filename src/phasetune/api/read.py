@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phasetune.store.paths import results_at
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,7 +20,7 @@ def trials(results: str | Path, study: str | None = None) -> "pd.DataFrame":
     """
     from phasetune.report.frames import trials_frame
 
-    return trials_frame(Path(results).resolve(), study)
+    return trials_frame(results_at(results).root, study)
 
 
 def runs(results: str | Path, study: str | None = None) -> "pd.DataFrame":
@@ -29,7 +31,7 @@ def runs(results: str | Path, study: str | None = None) -> "pd.DataFrame":
     """
     from phasetune.report.frames import runs_frame
 
-    return runs_frame(Path(results).resolve(), study)
+    return runs_frame(results_at(results).root, study)
 
 
 def history(results: str | Path, study: str | None = None) -> "pd.DataFrame":
@@ -40,7 +42,7 @@ def history(results: str | Path, study: str | None = None) -> "pd.DataFrame":
     """
     from phasetune.report.frames import history_frame
 
-    return history_frame(Path(results).resolve(), study)
+    return history_frame(results_at(results).root, study)
 
 
 def checkpoints(results: str | Path, study: str | None = None) -> "pd.DataFrame":
@@ -51,7 +53,7 @@ def checkpoints(results: str | Path, study: str | None = None) -> "pd.DataFrame"
     """
     from phasetune.report.checkpoints import checkpoints_frame
 
-    return checkpoints_frame(Path(results).resolve(), study)
+    return checkpoints_frame(results_at(results).root, study)
 
 
 def compare(
@@ -75,8 +77,7 @@ def compare(
     from phasetune.report.compare import compared
 
     sentences = [filters] if isinstance(filters, str) else filters
-    roots = [Path(root) for root in (results, *more)]
-    return compared(roots, study=study, sort_by=sort_by, filters=sentences).table
+    return compared([results, *more], study=study, sort_by=sort_by, filters=sentences).table
 
 
 def analysis(
@@ -84,14 +85,15 @@ def analysis(
 ) -> Any:
     """Tune's own `ExperimentAnalysis` of a phase's newest attempt, or of a numbered one.
 
-    Tune reads pickles there, so nobody but this user may be able to write them.
+    Tune reads pickles there, so nobody but this user may be able to write them: of a folder that is
+    looked at, of a bucket it has to be known.
 
     Raises:
         StoreError: the phase has no such attempt through Ray, or others can write in its folder.
     """
     from phasetune.run.ray.analysis import experiment_analysis
 
-    return experiment_analysis(Path(results).resolve(), phase, study=study, attempt=attempt)
+    return experiment_analysis(results_at(results).root, phase, study=study, attempt=attempt)
 
 
 def restore_tuner(
@@ -108,9 +110,9 @@ def restore_tuner(
 
     Raises:
         StoreError: there is no such attempt, a check failed (the message says which, and for which
-            file), or another driver works on the study.
+            file), another driver works on the study, or the results lie at a URI.
         PhasetuneError: the study as it was kept can't be loaded or planned.
     """
     from phasetune.run.ray.restore import restored_tuner
 
-    return restored_tuner(Path(results).resolve(), phase, study=study, attempt=attempt)
+    return restored_tuner(results_at(results).root, phase, study=study, attempt=attempt)

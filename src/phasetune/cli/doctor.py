@@ -3,7 +3,6 @@
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +15,8 @@ _SYSTEM = ("python", "platform")
 
 def doctor(
     results: Annotated[
-        Path, typer.Option("--results", metavar="DIR", help="Where results lie, or would lie.")
-    ] = Path("results"),
+        str, typer.Option("--results", metavar="DIR|URI", help="Where results lie, or would lie.")
+    ] = "results",
     tracking: Annotated[
         str | None,
         typer.Option(
@@ -25,6 +24,14 @@ def doctor(
             metavar="URI",
             help="The MLflow tracking store to ask; default: MLFLOW_TRACKING_URI, else mlflow.db "
             "in the results.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="ADDR",
+            help="Look at the Ray cluster at HOST:PORT, or auto, as well.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
@@ -37,7 +44,7 @@ def doctor(
         from phasetune.run.doctor.visit import doctor as examine
         from phasetune.store.documents import document_text
 
-        found = examine(results, tracking)
+        found = examine(results, tracking, address)
         if as_json:
             typer.echo(document_text(found), nl=False)
         else:
@@ -72,6 +79,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Ray", _ray(found["ray"])
     yield "tracking", f"{found['tracking']['uri']} {_state(found['tracking'])}"
     yield "loader", _loader(found["loader"])
+    for node in found.get("cluster", {"nodes": []})["nodes"]:
+        yield f"node {node['name']}", _node(node)
 
 
 def _processor(facts: Mapping[str, Any]) -> str:
@@ -120,7 +129,8 @@ def _disks(disks: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
             continue  # its error says why
         mark = size_text(facts["pruned_harder_below_bytes"])
         below = f"; below {mark} checkpoints are pruned harder" if use == "results" else ""
-        yield f"disk, {use}", f"{_room(facts)} at {facts['path']}{below}"
+        mirrors = f", the mirror of {facts['uri']}, which can be written" if "uri" in facts else ""
+        yield f"disk, {use}", f"{_room(facts)} at {facts['path']}{mirrors}{below}"
 
 
 def _ray(ray: Mapping[str, Any]) -> str:
@@ -129,6 +139,16 @@ def _ray(ray: Mapping[str, Any]) -> str:
     if not ray["is_authentication_on"]:
         return "ready; token authentication is off"
     return f"ready; token authentication is on, {_token(ray['token'])}"
+
+
+def _node(node: Mapping[str, Any]) -> str:
+    versions = ", ".join(
+        f"{name} {node['versions'][name]}"
+        for name in ("python", "phasetune", "ray", "torch")
+        if name in node["versions"]
+    )
+    state = "lacks something, see below" if node["lacks"] else "fit for runs"
+    return f"{node['cpus']:g} CPU and {node['gpus']:g} GPU, {versions or 'no versions'}; {state}"
 
 
 def _token(token: Mapping[str, Any] | None) -> str:

@@ -1,15 +1,16 @@
 """The command `phasetune`. Heavy imports sit in the commands, so that `--help` is instant."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from phasetune.cli.data import DebugOption, data
+from phasetune.cli.detach import DetachOption
 from phasetune.cli.display.formats import LogFormat, LogFormatOption, telling
 from phasetune.cli.doctor import doctor
 from phasetune.cli.report import report
 from phasetune.cli.status import status
+from phasetune.cli.stop import stop
 from phasetune.cli.storage import ResultsArgument, StudyOption, checkpoints, gc
 from phasetune.cli.sync import sync
 from phasetune.cli.tables import compare, export
@@ -38,7 +39,10 @@ OverridesArgument = Annotated[
     ),
 ]
 ResultsOption = Annotated[
-    Path, typer.Option("--results", metavar="DIR", help="Where results lie; shared by studies.")
+    str,
+    typer.Option(
+        "--results", metavar="DIR|URI", help="Where results lie; shared by studies and machines."
+    ),
 ]
 AddressOption = Annotated[
     str | None,
@@ -66,7 +70,7 @@ RetryFailedOption = Annotated[
 def plan(
     study: StudyArgument,
     overrides: OverridesArgument = None,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = "results",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     check_data: Annotated[
         bool, typer.Option("--check-data", help="Hash the data anew and check its content.")
@@ -99,7 +103,7 @@ def run(
         str | None,
         typer.Option("--phase", metavar="NAME|NUMBER", help="This phase only, on earlier winners."),
     ] = None,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = "results",
     max_concurrent: MaxConcurrentOption = None,
     address: AddressOption = None,
     in_process: InProcessOption = False,
@@ -121,6 +125,7 @@ def run(
             help="Make report.html and figures/ at the end.",
         ),
     ] = True,
+    detach: DetachOption = False,
     log_format: LogFormatOption = LogFormat.AUTO,
     debug: DebugOption = False,
 ) -> None:
@@ -133,6 +138,11 @@ def run(
         from phasetune.study.load import load
 
         loaded = load(study, overrides or ())
+        if detach:
+            from phasetune.cli.detach import run_detached
+
+            run_detached(loaded, results)
+            return
         with telling(log_format, study=loaded.study.name, results=results) as told:
             outcome = run_study(
                 loaded,
@@ -156,7 +166,7 @@ def trial(
     study: StudyArgument,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A trial's name, as `plan` shows.")],
     overrides: OverridesArgument = None,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = "results",
     max_concurrent: MaxConcurrentOption = None,
     address: AddressOption = None,
     in_process: InProcessOption = False,
@@ -206,10 +216,16 @@ def best(
         print_best(results, study, as_yaml=as_yaml)
 
 
-for _command in (status, report, compare, export, ui, sync, checkpoints, gc, doctor):
+for _command in (status, stop, report, compare, export, ui, sync, checkpoints, gc, doctor):
     app.command()(_command)
 
 
 def main() -> None:
     """The entry point of the console script."""
-    app(prog_name="phasetune")
+    from phasetune.run.ray.watch import end_without_ray
+
+    try:
+        app(prog_name="phasetune")
+    except SystemExit as ended:
+        end_without_ray(ended.code)
+        raise

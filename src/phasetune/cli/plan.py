@@ -39,6 +39,7 @@ def print_plan(plan: StudyPlan, *, as_json: bool) -> None:
             "of each phase won.",
             markup=False,
         )
+    console.print(plan.takes, markup=False)
     _print_remarks(console, plan)
     console.print(_cost(plan.cost, found), markup=False)
     console.print(_disk(plan.disk, found), markup=False)

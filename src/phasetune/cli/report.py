@@ -36,14 +36,22 @@ def report(
     with guarded(debug=debug):
         if run is not None:
             _refuse_formats(formats)
-            typer.echo(_run_report(results, study, run, out))
+            _say_where(_run_report(results, study, run, out))
             return
         from phasetune.report.page.write import write_page
 
         asked = "html" if formats is None else formats
         names = [name.strip() for name in asked.split(",") if name.strip()]
         for path in write_page(results, study, formats=names, out=out):
-            typer.echo(path)
+            _say_where(path)
+
+
+def _say_where(path: Path) -> None:
+    """What lies at a URI can be looked at here, too."""
+    from phasetune.store.paths import shown_path
+
+    shown = shown_path(path)
+    typer.echo(path if shown == str(path) else f"{shown}\n  here: {path}")
 
 
 def _refuse_formats(formats: str | None) -> None:
@@ -56,7 +64,7 @@ def _refuse_formats(formats: str | None) -> None:
         )
 
 
-def _run_report(results: Path, study: str | None, name: str, out: Path | None) -> Path:
+def _run_report(results: str, study: str | None, name: str, out: Path | None) -> Path:
     from phasetune.errors import StoreError
     from phasetune.report.document import chosen_studies
     from phasetune.report.training import write_run_report

@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,12 +12,14 @@ import typer
 from phasetune.cli.data import DebugOption
 from phasetune.cli.display.formats import can_draw
 from phasetune.cli.storage import ResultsArgument, StudyOption
-from phasetune.errors import StudyError
+from phasetune.errors import StoreError, StudyError
 
 if TYPE_CHECKING:
     from phasetune.cli.display.standing import StudyStanding
+    from phasetune.store.paths import ResultsPaths
 
 _EVERY_SECONDS = 0.5
+_REFRESHED_EVERY_SECONDS = 5.0
 
 
 def status(
@@ -47,14 +49,15 @@ def status(
             _print(found, results, as_json=as_json)
 
 
-def _print(found: "Sequence[StudyStanding]", results: Path, *, as_json: bool) -> None:
+def _print(found: "Sequence[StudyStanding]", results: str, *, as_json: bool) -> None:
     from rich.console import Console
 
     from phasetune.cli.display.standing import print_standings
     from phasetune.cli.display.standing_json import standings_text
     from phasetune.cli.display.surroundings import Surveyor
+    from phasetune.store.paths import results_as_typed
 
-    surveyor = Surveyor(results)
+    surveyor = Surveyor(results_as_typed(results))
     surveyor.ask()
     now, around = time.time(), surveyor.known
     if as_json:
@@ -63,7 +66,7 @@ def _print(found: "Sequence[StudyStanding]", results: Path, *, as_json: bool) ->
         print_standings(found, Console(highlight=False), now=now, around=around)
 
 
-def _watch(found: "Sequence[StudyStanding]", results: Path) -> None:
+def _watch(found: "Sequence[StudyStanding]", results: str) -> None:
     """Until no study is open; Ctrl-C is as good an end as that."""
     from phasetune.run.interrupt import Interrupted
 
@@ -72,37 +75,63 @@ def _watch(found: "Sequence[StudyStanding]", results: Path) -> None:
             _draw_on(found, results)
         elif any(standing.state.is_open for standing in found):
             _print(found, results, as_json=False)
-            _print_on(found)
+            _print_on(found, results)
         _print(found, results, as_json=False)
     except Interrupted as error:
         if error.signum != signal.SIGINT:
             raise
 
 
-def _draw_on(found: "Sequence[StudyStanding]", results: Path) -> None:
+def _draw_on(found: "Sequence[StudyStanding]", results: str) -> None:
     from phasetune.cli.display.live import Screen, stays
     from phasetune.cli.display.standing import standings_view
     from phasetune.cli.display.surroundings import Surveyor
+    from phasetune.store.paths import results_as_typed
 
-    surveyor, screen, lines = Surveyor(results), Screen(), list[str]()
+    paths = results_as_typed(results)
+    surveyor, screen, lines = Surveyor(paths), Screen(), list[str]()
+    fresh = _Refreshing(paths)
     try:
         with surveyor.asking():
             while any(standing.state.is_open for standing in found):
                 now, around = time.time(), surveyor.known
                 screen.draw(lines, standings_view(found, screen.canvas, now=now, around=around))
                 time.sleep(_EVERY_SECONDS)
+                fresh.refresh()
                 told = [pair for standing in found for pair in standing.read()]
                 lines = [line for event, shown in told if stays(event) for line in shown]
     finally:
         screen.close()
 
 
-def _print_on(found: "Sequence[StudyStanding]") -> None:
+def _print_on(found: "Sequence[StudyStanding]", results: str) -> None:
     from phasetune.cli.display.progress import PatientConsole
+    from phasetune.store.paths import results_as_typed
 
+    fresh = _Refreshing(results_as_typed(results))
     console = PatientConsole(file=sys.stdout, highlight=False, soft_wrap=True)
     while any(standing.state.is_open for standing in found):
         time.sleep(_EVERY_SECONDS)
+        fresh.refresh()
         told = [pair for standing in found for pair in standing.read()]
         for line in (line for _, shown in told for line in shown):
             console.print_line(line)
+
+
+class _Refreshing:
+    """Brings what is news at a URI now and then; a folder is read as it is."""
+
+    def __init__(self, paths: "ResultsPaths") -> None:
+        from phasetune.store.remote.mirror import mirror_of
+
+        self._mirror = mirror_of(paths.root)
+        self._again_at = time.monotonic() + _REFRESHED_EVERY_SECONDS
+
+    def refresh(self) -> None:
+        """Where it is due; a storage that does not answer is asked again, and "last heard of"
+        says how old the news are.
+        """
+        if self._mirror is not None and time.monotonic() >= self._again_at:
+            with suppress(StoreError):
+                self._mirror.refresh()
+            self._again_at = time.monotonic() + _REFRESHED_EVERY_SECONDS

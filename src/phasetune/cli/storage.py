@@ -1,16 +1,19 @@
 """The commands `phasetune checkpoints` and `phasetune gc`: what is kept, and what may go."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phasetune.cli.data import DebugOption
 
+if TYPE_CHECKING:
+    from phasetune.store.garbage import Garbage
+
 ResultsArgument = Annotated[
-    Path, typer.Argument(metavar="RESULTS", help="The results root, as given to `run`.")
+    str,
+    typer.Argument(metavar="RESULTS", help="The results root, as given to `run`; a folder or URI."),
 ]
 StudyOption = Annotated[
     str | None, typer.Option("--study", metavar="NAME", help="One study of the results root.")
@@ -67,12 +70,14 @@ def gc(
 
     with guarded(debug=debug):
         from phasetune.store.garbage import collect, garbage
+        from phasetune.store.lease import Waiting
         from phasetune.store.lock import exclusively
         from phasetune.store.paths import results_at
         from phasetune.store.space import size_text
 
         paths = results_at(results)
-        with exclusively(paths):
+        waiting = Waiting(tell=lambda message: typer.echo(message, err=True))
+        with exclusively(paths, waiting) as check:
             found = garbage(paths)
             _print_table(
                 {"what": "left", "size": "right", "why": "left"},
@@ -86,11 +91,17 @@ def gc(
                 ],
             )
             if not dry_run:
-                collect(found)
+                collect(_checked(found, check))
         total = size_text(sum(entry.size_bytes for entry in found))
         verb = "Would delete" if dry_run else "Deleted"
         message = f"{verb} {_count(len(found), 'file or folder', 'files and folders')}, {total}."
         typer.echo(message if found else "Nothing to delete.")
+
+
+def _checked(found: "Sequence[Garbage]", check: Callable[[], None]) -> "Iterator[Garbage]":
+    for entry in found:
+        check()
+        yield entry
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

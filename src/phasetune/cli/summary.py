@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,12 +24,18 @@ from phasetune.report.document import chosen_studies, kept_study, report_documen
 from phasetune.report.results import trial_results
 from phasetune.run.executor import Account, FailedRun
 from phasetune.select.words import decision_sentences, value_text
-from phasetune.store.paths import ResultsPaths, StudyPaths
+from phasetune.store.paths import (
+    ResultsPaths,
+    StudyPaths,
+    results_as_typed,
+    results_at,
+    shown_path,
+)
 from phasetune.study.dump import best_study, study_yaml
 from phasetune.study.schema import Study
 
 
-def print_outcome(outcome: StudyOutcome, results: Path, told: Telling) -> None:
+def print_outcome(outcome: StudyOutcome, results: str, told: Telling) -> None:
     """Who won and why, what was shared, what failed, where everything is, what to type next."""
     console = told.console
     account = outcome.result.account
@@ -41,7 +46,7 @@ def print_outcome(outcome: StudyOutcome, results: Path, told: Telling) -> None:
     for warning in outcome.report["warnings"]:
         console.print(f"warning: {warning}", markup=False)
     console.print(f"\n{_done(account, told.counts)}", markup=False)
-    paths = ResultsPaths(results).study(outcome.paths.root.name)
+    paths = results_as_typed(results).study(outcome.paths.root.name)
     for line in _where(paths, outcome.report):
         console.print(line, markup=False, soft_wrap=True)
     if outcome.failures:
@@ -67,19 +72,21 @@ def _done(account: Account, counts: Counts) -> str:
 def _where(paths: StudyPaths, report: Mapping[str, Any]) -> Iterator[str]:
     if paths.page.exists():
         yield f"Look at it      {paths.page}"
-    yield f"Analysis        {paths.analysis}"
-    yield f"Report          {paths.report}"
+    if paths.page.exists() and shown_path(paths.page) != str(paths.page):
+        yield f"  also at       {shown_path(paths.page)}"
+    yield f"Analysis        {shown_path(paths.analysis)}"
+    yield f"Report          {shown_path(paths.report)}"
     if report["final_recommendation"] is not None:
-        yield f"Final settings  {paths.best}"
+        yield f"Final settings  {shown_path(paths.best)}"
     if report["final"] is not None and report["final"]["state"] == "done":
-        yield f"Final model     {paths.model}"
-    yield f"Trials by name  {paths.root / 'trials'}"
+        yield f"Final model     {shown_path(paths.model)}"
+    yield f"Trials by name  {shown_path(paths.root / 'trials')}"
 
 
 def _next(paths: StudyPaths, report: Mapping[str, Any]) -> Iterator[str]:
     """Commands that show more of what there is."""
     results = ResultsPaths(paths.root.parent)
-    root = shlex.quote(str(results.root))
+    root = shlex.quote(results.shown)
     of_study = f"{root} --study {paths.root.name}"
     if report["final_recommendation"] is not None:
         yield f"phasetune best {of_study}"
@@ -121,11 +128,11 @@ def _print_failures(console: Console, failures: Sequence[FailedRun]) -> None:
     for failed in failures:
         what = printable(f"{failed.label}: {failed.failure.message}")
         console.print(f"- {what}", markup=False, soft_wrap=True)
-        console.print(f"  {failed.traceback}", markup=False, soft_wrap=True)
+        console.print(f"  {shown_path(failed.traceback)}", markup=False, soft_wrap=True)
 
 
 def print_trial(
-    document: Mapping[str, Any], account: Account, study: Study, results: Path, told: Telling
+    document: Mapping[str, Any], account: Account, study: Study, results: str, told: Telling
 ) -> None:
     """One trial's metrics, what failed of it, and where its results are."""
     console = told.console
@@ -133,17 +140,17 @@ def print_trial(
     for name, summary in document["metrics"].items():
         console.print(f"  {name} = {value_text(summary)}", markup=False)
     _print_failures(console, account.failures)
-    path = trial_results(ResultsPaths(results).study(study.name), document["name"])
-    console.print(f"Results: {path}", markup=False, soft_wrap=True)
+    path = trial_results(results_as_typed(results).study(study.name), document["name"])
+    console.print(f"Results: {shown_path(path)}", markup=False, soft_wrap=True)
 
 
-def print_best(results: Path, study: str | None, *, as_yaml: bool) -> None:
+def print_best(results: str, study: str | None, *, as_yaml: bool) -> None:
     """The decisions in words and the final settings; or the settings as a study.
 
     Raises:
         StoreError: there is no such study, or nothing was decided in it.
     """
-    chosen = chosen_studies(results.resolve(), study)
+    chosen = chosen_studies(results_at(results).root, study)
     if as_yaml and len(chosen) > 1:
         names = ", ".join(paths.root.name for paths in chosen)
         raise StoreError(f"{results} holds several studies ({names}); choose one with --study")

@@ -60,7 +60,7 @@ def export(
         typer.echo(f"{out}: {count:,} {'row' if count == 1 else 'rows'}", err=True)
 
 
-def _frame(what: Exportable, results: Path, study: str | None) -> "pd.DataFrame":
+def _frame(what: Exportable, results: str, study: str | None) -> "pd.DataFrame":
     from phasetune.api import checkpoints, history, runs, trials
 
     found = {
@@ -74,7 +74,7 @@ def _frame(what: Exportable, results: Path, study: str | None) -> "pd.DataFrame"
 
 def compare(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS", help="Results roots, as given to `run`.")
+        list[str], typer.Argument(metavar="RESULTS", help="Results roots, as given to `run`.")
     ],
     study: StudyOption = None,
     sort_by: Annotated[

@@ -79,7 +79,7 @@ def _place(paths: "ResultsPaths", study: str | None) -> "MlflowPlace":
     if not places and paths.mlflow.is_file():  # by `phasetune sync --tracking mlflow`
         return mlflow_place(None, paths)
     if not places:
-        raise StudyError(f"no study of {paths.root} is tracked by mlflow; see `tracking:` in it")
+        raise StudyError(f"no study of {paths.shown} is tracked by mlflow; see `tracking:` in it")
     if len(places) > 1:
         names = ", ".join(one.name for one in kept)
         raise StudyError(f"the studies {names} are told to several stores; choose by --study NAME")

@@ -13,6 +13,7 @@ from phasetune.report.frames.columns import TEXT, TRIALS
 from phasetune.report.frames.table import metric_columns, parameters_of, together
 from phasetune.report.frames.trials import trials_frame
 from phasetune.select.verdict import Standing
+from phasetune.store.paths import ResultsPaths, results_as_typed, results_at
 from phasetune.study.schema import Objective, Study
 
 _ROOT = "results"
@@ -33,7 +34,7 @@ class Comparison:
 
 
 def compared(
-    roots: Sequence[Path],
+    roots: Sequence[str | Path],
     *,
     study: str | None = None,
     sort_by: str | None = None,
@@ -49,11 +50,11 @@ def compared(
         StudyError: a filter can't be read, or the studies have different objectives and `sort_by`
             is not given.
     """
-    given = list({root.resolve(): root for root in reversed(roots)}.values())[::-1]
+    given = list({results_at(r).root: results_as_typed(r) for r in reversed(roots)}.values())[::-1]
     known = {
-        (str(root), paths.root.name): kept_study(paths)
+        (root.shown, paths.root.name): kept_study(paths)
         for root in given
-        for paths in chosen_studies(root, study)
+        for paths in chosen_studies(root.root, study)
     }
     trials = _all_trials(given, study)
     rows = _filtered(trials, filters)
@@ -78,8 +79,8 @@ def compared(
     )
 
 
-def _all_trials(roots: Sequence[Path], study: str | None) -> pd.DataFrame:
-    found = (trials_frame(root, study).assign(**{_ROOT: str(root)}) for root in roots)
+def _all_trials(roots: Sequence[ResultsPaths], study: str | None) -> pd.DataFrame:
+    found = (trials_frame(root.root, study).assign(**{_ROOT: root.shown}) for root in roots)
     return together(found, {**TRIALS, _ROOT: TEXT})
 
 

@@ -13,7 +13,7 @@ from phasetune.report.kept import kept_decision
 from phasetune.select.record import carried_settings, carries
 from phasetune.store.documents import read_document
 from phasetune.store.masking import masked_content
-from phasetune.store.paths import ResultsPaths, StudyPaths
+from phasetune.store.paths import ResultsPaths, StudyPaths, shown_path
 from phasetune.study.reading import read_yaml
 from phasetune.study.schema import Study
 
@@ -46,9 +46,11 @@ def chosen_studies(results: Path, study: str | None) -> list[StudyPaths]:
     found = {entry.root.name: entry for entry in paths.studies()}
     if study is not None and study not in found:
         known = ", ".join(found) or "none"
-        raise StoreError(f"{results} holds no study {study!r}; it holds: {known}")
+        raise StoreError(f"{paths.shown} holds no study {study!r}; it holds: {known}")
     if not found:
-        raise StoreError(f"{results} holds no study; name a results root, as `phasetune run` made")
+        raise StoreError(
+            f"{paths.shown} holds no study; name a results root, as `phasetune run` made"
+        )
     return list(found.values()) if study is None else [found[study]]
 
 
@@ -59,7 +61,9 @@ def kept_study(paths: StudyPaths) -> Study:
         StoreError: there is none below this folder, or it is not what was written.
     """
     if not paths.study.exists():
-        raise StoreError(f"{paths.root} holds no study; results are made by `phasetune run`")
+        raise StoreError(
+            f"{shown_path(paths.root)} holds no study; results are made by `phasetune run`"
+        )
     try:
         content = read_yaml(paths.study).content
         folders = [str((paths.root / entry).resolve()) for entry in content.get("import_from", ())]

@@ -54,4 +54,4 @@ def _write_best(study: StudyPaths, report: dict[str, Any]) -> None:
         withdraw(study.best)
         return
     best = best_study(kept_study(study), recommendation["settings"])
-    write_text(study.best, study_yaml(best, beside=study.root))
+    write_text(study.best, study_yaml(best, beside=study.beside))

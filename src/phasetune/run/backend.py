@@ -6,6 +6,7 @@ was stopped because somebody asked. How many run at once, and where, is the back
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -14,8 +15,9 @@ from phasetune.run.events import Listener, Noticed, RunDone, RunFailed, RunRepor
 from phasetune.run.execute import execute, forget_data
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.logs import Streams, last_lines
-from phasetune.run.machine import device_of_this_process
+from phasetune.run.machine import device_of_this_process, hidden_gpus
 from phasetune.run.request import RunRequest
+from phasetune.run.sharing import SharedLog
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.durable import commit, discard, make_folder, withdraw
 from phasetune.store.failures import Failure, FailureStore
@@ -47,7 +49,8 @@ class Backend(Protocol):
 class InProcessBackend:
     """One run after the other in this process: no Ray, no start-up, plain files.
 
-    It has no watchdog, which could only end the driver itself.
+    It has no watchdog, which could only end the driver itself. A run has all of the GPU, whatever
+    part the study asks for: no other one runs beside it.
     """
 
     name = "in-process"
@@ -69,8 +72,10 @@ class InProcessBackend:
             listener.notify(started(request))
             streams = Streams.now()
             channel = _FileChannel(request=request, listener=listener, stop=stop, streams=streams)
-            with stop.bounded():
-                execute(request, channel, device=self.device, is_worker=False)
+            hidden = nullcontext() if request.run.uses_gpu else hidden_gpus()
+            device = self.device if request.run.uses_gpu else "cpu"
+            with stop.bounded(), hidden:
+                execute(request, channel, device=device, is_worker=False)
             announce(request, listener)
         stop.raise_if_asked()
 
@@ -94,11 +99,13 @@ def reported(request: RunRequest, step: int, metrics: Mapping[str, float]) -> Ru
 def failed(request: RunRequest, failure: Failure) -> RunFailed:
     """That a run failed, as it is recorded, and what it printed last."""
     run = request.run
+    log = request.study_paths.run_log(run.stage, run.key)
+    SharedLog(log).meet()  # else its worker died before it could, or had another machine
     return RunFailed(
         **_identity(request),
         failure=failure,
         traceback=FailureStore(request.paths.store).traceback(run.stage, run.key),
-        tail=last_lines(request.study_paths.run_log(run.stage, run.key)),
+        tail=last_lines(log),
     )
 
 
@@ -139,6 +146,9 @@ class _FileChannel:
 
     def stop_asked(self) -> bool:
         return self.stop.asked
+
+    def is_superseded(self) -> bool:
+        return False
 
     def send(self, row: Mapping[str, float], checkpoint: Path | None) -> None:
         if checkpoint is not None:

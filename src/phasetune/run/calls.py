@@ -5,8 +5,10 @@ kind left, or the newest stored trunk. Checkpoints of a trunk are sealed with it
 its step, so that they serve whatever branch point comes next.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from phasetune.errors import StoreError
@@ -15,7 +17,11 @@ from phasetune.run.checkpoints import SealedCheckpoint, newest_checkpoint
 from phasetune.run.request import RunRequest
 from phasetune.stage.contract import Trunk
 from phasetune.store.artifacts import Artifact, ArtifactStore
+from phasetune.store.paths import run_folder
+from phasetune.store.remote.mirror import Mirror, mirror_of
 from phasetune.store.trunks import newest_trunk
+
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,21 +41,47 @@ class Call:
     notes: tuple[str, ...] = ()
 
 
+def bring_checkpoints(request: RunRequest) -> None:
+    """Bring what earlier attempts left of this run, on whatever machine; no one else's.
+
+    Raises:
+        StoreError: the URI of the results can't be reached.
+    """
+    study = request.study_paths
+    mirror = mirror_of(study.root)
+    if mirror is None:
+        return
+    run, phases = request.run, mirror.folders(study.root / "phases")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        attempts = _folders_in(mirror, [study.phase(name).attempts for name in phases], pool)
+        own = [attempt / run_folder(run.stage, run.family) for attempt in attempts]
+        list(pool.map(mirror.bring, _folders_in(mirror, own, pool)))
+
+
+def _folders_in(mirror: Mirror, paths: Sequence[Path], pool: ThreadPoolExecutor) -> list[Path]:
+    names = pool.map(mirror.folders, paths)
+    return [path / name for path, found in zip(paths, names, strict=True) for name in found]
+
+
+def whole_call(request: RunRequest) -> Call:
+    """A run from its begin to its end, whatever of it is stored."""
+    return Call(
+        key=request.run.key,
+        seal=request.run.key,
+        trunk=None,
+        begins=None,
+        resumes=None,
+        inherited_seconds=0.0,
+        is_last=True,
+    )
+
+
 def first_call(request: RunRequest, store: ArtifactStore, environment: Mapping[str, Any]) -> Call:
     """What comes first: the trunk up to the branch point, or the run itself."""
     run, point = request.run, request.run.trunk
     own, notes = _checkpoint(request, run.key, environment)
     if point is None:
-        return Call(
-            key=run.key,
-            seal=run.key,
-            trunk=None,
-            begins=None,
-            resumes=own,
-            inherited_seconds=0.0,
-            is_last=True,
-            notes=notes,
-        )
+        return replace(whole_call(request), resumes=own, notes=notes)
     found = newest_trunk(store, run.stage, point.id, most_step=point.step, environment=environment)
     if found is not None and found[0] == point.step:
         return _branch(request, found[1], own, inherited=found[1].duration_seconds, notes=notes)

@@ -55,9 +55,9 @@ def study_inputs(loaded: LoadedStudy, data: DataState) -> StudyInputs:
     )
 
 
-def study_environment(study: Study) -> dict[str, Any]:
+def study_environment(study: Study, *, uses_gpu: bool = True) -> dict[str, Any]:
     """The environment class of a study's runs in this process."""
-    device = device_of_this_process(study.resources_per_trial)
+    device = device_of_this_process(study.resources_per_trial, uses_gpu=uses_gpu)
     precision = resolved_precision(study.numerics.precision, device)
     return environment_class(device=device, precision=precision, threads=study.numerics.threads)
 
@@ -116,7 +116,7 @@ def _is_kept(study: Study, paths: StudyPaths) -> bool:
 
 def _bytes(study: Study, paths: StudyPaths) -> bytes:
     """The study as a file; folders may have names that are no UTF-8."""
-    return study_yaml(study, beside=paths.root).encode(errors="backslashreplace")
+    return study_yaml(study, beside=paths.beside).encode(errors="backslashreplace")
 
 
 def _kept_fields(paths: StudyPaths) -> dict[str, Any] | None:

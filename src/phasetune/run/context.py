@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from phasetune.errors import StageError
+from phasetune.errors import StageError, StoreError
 from phasetune.run.checkpoints import SealedCheckpoint, seal
 from phasetune.run.watchdog import Watchdog
 from phasetune.stage.contract import Fold, Trunk
@@ -21,12 +21,21 @@ class Channel(Protocol):
     def stop_asked(self) -> bool:
         """Whether the driver asks for an end."""
 
+    def is_superseded(self) -> bool:
+        """Whether the run was begun anew elsewhere, so that nothing of this try counts."""
+
     def send(self, row: Mapping[str, float], checkpoint: Path | None) -> None:
         """Tell of a step; keep the sealed checkpoint before returning."""
 
 
+class NotKeptError(StoreError):
+    """The storage of the results did not take a checkpoint: no fault of the stage."""
+
+
 class RunStopped(BaseException):
-    """Ends a stage that has just handed over the checkpoint that was asked for."""
+    """Ends a stage that has just handed over the checkpoint that was asked for, or whose
+    checkpoints don't count any more.
+    """
 
 
 @dataclass(kw_only=True)
@@ -119,7 +128,7 @@ class RunContext:
         self.watchdog.rearm()
         if checkpoint is not None:
             self._seal(checkpoint, step)
-        self.channel.send(self._rows[step], checkpoint)
+        self._send(self._rows[step], checkpoint)
         self.watchdog.rearm()
         if checkpoint is not None and self.channel.stop_asked():
             raise RunStopped
@@ -128,6 +137,14 @@ class RunContext:
         """Whether the driver asks for a checkpoint and an end."""
         self.saw_stop = self.saw_stop or self.channel.stop_asked()
         return self.saw_stop
+
+    def _send(self, row: Mapping[str, float], checkpoint: Path | None) -> None:
+        try:
+            self.channel.send(row, checkpoint)
+        except (OSError, StoreError) as error:
+            if checkpoint is None:
+                raise
+            raise NotKeptError(f"the checkpoint can't be kept: {error}") from error
 
     def _seal(self, checkpoint: Path, step: int) -> None:
         if not checkpoint.is_dir():

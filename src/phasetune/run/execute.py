@@ -8,15 +8,16 @@ that branches off a trunk first makes the trunk up to there, where it is not sto
 import gc
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from phasetune.errors import StageError, StoreError
-from phasetune.run.calls import Call, first_call, second_call
+from phasetune.run.calls import Call, bring_checkpoints, first_call, second_call, whole_call
 from phasetune.run.context import Channel, RunContext, RunStopped, checked_metrics
 from phasetune.run.failing import failed_trunk, record_failure, refuse_without_disk
+from phasetune.run.gpu_memory import limited_gpu_memory
 from phasetune.run.gpu_use import GpuUse
 from phasetune.run.logs import logged
 from phasetune.run.machine import (
@@ -29,6 +30,7 @@ from phasetune.run.machine import (
 from phasetune.run.memory import PeakMemory
 from phasetune.run.publish import publish
 from phasetune.run.request import RunRequest, RunState, WorkloadRequest
+from phasetune.run.sharing import SharedLog, SharingChannel
 from phasetune.run.watchdog import Watchdog
 from phasetune.stage.canonical import canonical_json
 from phasetune.stage.contract import Stage
@@ -59,23 +61,21 @@ def execute(request: RunRequest, channel: Channel, *, device: str, is_worker: bo
         return RunState.DONE
     if failed_trunk(request):
         return RunState.FAILED
-    log = request.study_paths.run_log(request.run.stage, request.run.key)
-    with logged(log, attempt=request.attempt.name, is_worker=is_worker):
-        return _execute(request, store, channel, device=device, has_watchdog=is_worker)
+    path = request.study_paths.run_log(request.run.stage, request.run.key)
+    log = SharedLog(path)
+    with log.met(), logged(path, attempt=request.attempt.name, is_worker=is_worker):
+        shares = SharingChannel(channel, log)
+        return _execute(request, store, shares, device=device, has_watchdog=is_worker)
 
 
 def _execute(
     request: RunRequest, store: ArtifactStore, channel: Channel, *, device: str, has_watchdog: bool
 ) -> RunState:
     workload = _workload(request.workload)
-    numerics = request.workload.numerics
-    environment = environment_class(
-        device=device,
-        precision=resolved_precision(numerics.precision, device),
-        threads=numerics.threads,
-    )
-    with limited_threads(numerics.threads):
+    environment = _environment(request, device)
+    with limited_threads(request.workload.numerics.threads):
         load_libraries(workload.imports)
+        bring_checkpoints(request)
         call = first_call(request, store, environment)
         while True:
             seconds = request.stall_timeout_seconds if has_watchdog else None
@@ -84,6 +84,28 @@ def _execute(
             if state is not RunState.DONE or call.is_last:
                 return state
             call = second_call(request, store, environment, before=call)
+
+
+def rehearse(request: RunRequest, channel: Channel, *, device: str) -> None:
+    """Execute a run from its begin until it ends, or its channel ends it, and keep nothing of it.
+
+    Raises:
+        Exception: whatever kept it from that.
+    """
+    workload, store = _workload(request.workload), ArtifactStore(request.paths.store)
+    environment, watchdog = _environment(request, device), Watchdog(None, request.stall_file)
+    call, name = whole_call(request), f"{request.attempt.name}-{uuid.uuid4().hex[:8]}"
+    with limited_threads(request.workload.numerics.threads):
+        load_libraries(workload.imports)
+        with store.draft(request.run.stage, call.key, name) as draft, suppress(RunStopped):
+            context = _context(call, request, workload, draft, channel, environment, watchdog)
+            _call_stage(request, workload, context)
+
+
+def _environment(request: RunRequest, device: str) -> dict[str, Any]:
+    numerics = request.workload.numerics
+    precision = resolved_precision(numerics.precision, device)
+    return environment_class(device=device, precision=precision, threads=numerics.threads)
 
 
 def forget_data() -> None:
@@ -112,11 +134,13 @@ def _execute_call(
             except RunStopped:
                 return RunState.STOPPED
             except (Exception, SystemExit) as error:
+                if channel.is_superseded():
+                    return RunState.STOPPED
                 refuse_without_disk(request, error)
                 resources = {**memory.gib(), **gpu.percent()}
                 record_failure(request, context, error, resources, is_trunk=not call.is_last)
                 return RunState.FAILED
-        if metrics is None:
+        if metrics is None or channel.is_superseded():
             return RunState.STOPPED
         resources = {**memory.gib(), **gpu.percent()}
         spent = {"started": started.isoformat(timespec="seconds"), **resources}
@@ -217,7 +241,8 @@ def _call_stage(
     params = typed_settings([stage], request.run.params)[stage.name]
     function = resolve_function(request.run.function)
     seed_everything(request.run.seed)
-    with context.watchdog.watching():
+    limited = limited_gpu_memory(request.gpu_part, device=context.device)
+    with context.watchdog.watching(), limited:
         returned = function(context, params)
     if context.saw_stop:
         return None

@@ -23,7 +23,7 @@ from phasetune.run.events import BackendStarting, Listener, Noticed, WaveStarted
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.labels import run_labels
 from phasetune.run.ledger import Ledger
-from phasetune.run.request import RunRequest, RunState
+from phasetune.run.request import RunRequest, RunState, ask_workers
 from phasetune.run.wave import wave_requests
 from phasetune.store.driver_lock import DriverLock
 from phasetune.store.failures import Failure
@@ -106,7 +106,11 @@ class Executor:
         """
         runs = distinct_runs(trials)
         if self._strict_environment:
-            self.ledger.set_aside_other_environments(runs, study_environment(self._study))
+            of_stages = {
+                is_used: study_environment(self._study, uses_gpu=is_used)
+                for is_used in (True, False)
+            }
+            self.ledger.set_aside_other_environments(runs, lambda run: of_stages[run.uses_gpu])
         if self._retry_failed:
             self.ledger.forget_failures(runs)
         return runs
@@ -151,31 +155,33 @@ class Executor:
                 phase=phase,
                 runs=len(requests),
                 backend=self._backend.name,
-                device=self._backend.device,
+                device=self._backend.device if any(r.run.uses_gpu for r in requests) else "cpu",
                 attempt=attempt,
             )
         )
         try:
             with (
-                self._stop.followed_by(requests[0].stop_file.touch),
+                self._stop.followed_by(lambda: ask_workers(requests[0], tell=self._tell_notice)),
                 self._stop.followed_by(self._tell_stopping),
             ):
                 self._backend.execute(requests, listener=told, stop=self._stop)
         finally:
             self._note_executed(requests)
+            self._lock.hold()  # who was taken for dead meanwhile says so, and decides nothing
         self._stop.raise_if_asked()
         self._count_lost(requests)
 
     def _tell_stopping(self) -> None:
         """Called by a signal, perhaps in the middle of a line that is being printed."""
         seconds = self._stop.grace_seconds
+        self._tell_notice(
+            f"stopping: waits up to {seconds:g} s for checkpoints; the same signal again leaves at "
+            "once"
+        )
+
+    def _tell_notice(self, message: str) -> None:
         with suppress(RuntimeError):
-            self._listener.notify(
-                Noticed(
-                    message=f"stopping: waits up to {seconds:g} s for checkpoints; the same signal "
-                    "again leaves at once"
-                )
-            )
+            self._listener.notify(Noticed(message=message))
 
     def _prepare(self) -> None:
         """Once, before the first run: check the data's content, write the study, start."""

@@ -1,6 +1,7 @@
 """Records of runs that failed: one line that becomes part of the report, and the whole traceback.
 
-What the disk does to a run is no failure of the run: with room again it is simply tried again.
+What the storage does to a run is no failure of the run: with room again, or when it answers again,
+the run is simply tried again.
 
 A trunk that failed is recorded under its own key too: whichever run branches off at that step or
 later would fail in the same way, and does so at once.
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from phasetune.errors import StoreError
-from phasetune.run.context import RunContext
+from phasetune.run.context import NotKeptError, RunContext
 from phasetune.run.request import RunRequest
 from phasetune.store.failures import Failure, FailureStore
 from phasetune.store.masking import masked
@@ -22,17 +23,22 @@ _OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 def refuse_without_disk(request: RunRequest, error: BaseException) -> None:
-    """Let an error fly that comes from a disk that is full, read-only or broken.
+    """Let an error fly that comes from a disk that is full, read-only or broken, or from a storage
+    that took no checkpoint.
 
     Raises:
         StoreError: it does; the message says what to type.
     """
-    for cause in _causes(error):
+    for cause in reversed(list(_causes(error))):
+        if isinstance(cause, NotKeptError):
+            raise StoreError(
+                f"{request.label}: {cause}; nothing is held against the run: run again"
+            ) from error
         if isinstance(cause, OSError) and cause.errno in _OF_THE_DISK:
             where = "" if cause.filename is None else f" at {cause.filename}"
             raise StoreError(
                 f"{request.label}: {cause.strerror}{where}; nothing is held against the run: make "
-                f"room, for one with `phasetune gc {request.results}`, and run again"
+                f"room, for one with `phasetune gc {request.paths.shown}`, and run again"
             ) from error
 
 

@@ -38,7 +38,7 @@ class StopSwitch:
         self._asked_at = 0.0
         self.grace_seconds = grace_seconds
         self._heard: list[signal.Signals] = []
-        self._followers: list[Callable[[], None]] = []
+        self._followers: list[Callable[[], object]] = []
 
     @property
     def asked(self) -> bool:
@@ -62,6 +62,16 @@ class StopSwitch:
         for follower in self._followers:
             follower()
 
+    def ask_as_signal(self, signum: signal.Signals) -> None:
+        """`ask` from another thread: the main thread hears it as a signal, where it hears signals;
+        elsewhere a second time changes nothing.
+        """
+        main = threading.main_thread().ident
+        if signum in self._heard and main is not None:
+            signal.pthread_kill(main, signum)
+        elif not self.asked:
+            self.ask(signum)
+
     def raise_if_asked(self) -> None:
         """Leave the driver where nothing is running.
 
@@ -72,7 +82,7 @@ class StopSwitch:
             raise Interrupted(self.signum)
 
     @contextmanager
-    def followed_by(self, follower: Callable[[], None]) -> Iterator[None]:
+    def followed_by(self, follower: Callable[[], object]) -> Iterator[None]:
         """Within the block `follower` is called when somebody asks, or at once if they did."""
         self._followers.append(follower)
         try:

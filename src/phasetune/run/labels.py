@@ -19,6 +19,19 @@ def run_points(trials: Iterable[Trial]) -> dict[str, dict[str, Json]]:
     return points
 
 
+def run_settings(trials: Iterable[Trial]) -> dict[str, dict[str, Json]]:
+    """Per run key, the parameters of its own and earlier stages, but how many steps they have."""
+    settings: dict[str, dict[str, Json]] = {}
+    for trial in trials:
+        for replicate in trial.replicates:
+            until: dict[str, Json] = {}
+            for run in replicate.runs:
+                steps = "" if run.milestone is None else f"{run.stage}.{run.milestone.horizon}"
+                until = until | {k: v for k, v in run.params.items() if k != steps}
+                settings.setdefault(run.key, until)
+    return settings
+
+
 def run_label(run: Run, point: Mapping[str, Json], seed_index: int) -> str:
     """Such as `finetune hidden_size=64 fold 2/5 seed 1`."""
     named = [f"{name.rpartition('.')[2]}={value}" for name, value in point.items()]

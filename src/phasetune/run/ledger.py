@@ -1,6 +1,6 @@
 """What is known of each run of a study: done, failed, or still to do. Read from the store."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from phasetune.errors import StoreError
@@ -10,6 +10,7 @@ from phasetune.run.request import RunState
 from phasetune.store.artifacts import Artifact, ArtifactStore
 from phasetune.store.failures import Failure, FailureStore
 from phasetune.store.paths import ResultsPaths
+from phasetune.store.remote.mirror import refreshed
 
 
 class Ledger:
@@ -38,8 +39,9 @@ class Ledger:
     def states(self, runs: Iterable[Run]) -> dict[str, RunState]:
         """The state of each run by key; parents come before children."""
         found: dict[str, RunState] = {}
-        for run in runs:
-            found[run.key] = self._state(run, found)
+        with refreshed(self.artifacts.root):
+            for run in runs:
+                found[run.key] = self._state(run, found)
         return found
 
     def _state(self, run: Run, known: Mapping[str, RunState]) -> RunState:
@@ -59,13 +61,15 @@ class Ledger:
                 self.failures.forget_trunk(run.stage, run.trunk.id)
 
     def set_aside_other_environments(
-        self, runs: Iterable[Run], environment: Mapping[str, Any]
+        self, runs: Iterable[Run], environment_of: Callable[[Run], Mapping[str, Any]]
     ) -> None:
         """Set aside what was computed in another environment class, and what came from it."""
         gone: set[str] = set()
         for run in runs:
             found = self.artifact(run)
-            if found is not None and (found.environment != environment or run.parent in gone):
+            if found is None:
+                continue
+            if found.environment != environment_of(run) or run.parent in gone:
                 self.artifacts.set_aside(run.stage, run.key, reason="environment")
                 del self._seen[run.key]
                 gone.add(run.key)

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from phasetune.run.devices import AMPERE, are_gpus_hidden, gpus
-from phasetune.study.schema import Resources
+from phasetune.study.resources import AUTO, Resources
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -41,9 +41,12 @@ def device_for(granted_gpus: float) -> str:
     return "cuda" if granted_gpus > 0 and compute_capabilities() else "cpu"
 
 
-def device_of_this_process(asked: Resources) -> str:
-    """The device of runs in this process: `cuda` where there is one and the study allows it."""
-    return device_for(len(compute_capabilities()) if asked.gpu is None else asked.gpu)
+def device_of_this_process(asked: Resources, *, uses_gpu: bool = True) -> str:
+    """The device of runs in this process: `cuda` where there is one, and study and stage use it."""
+    if not uses_gpu:
+        return "cpu"
+    is_open = asked.gpu is None or asked.gpu == AUTO
+    return device_for(len(compute_capabilities()) if is_open else float(asked.gpu or 0))
 
 
 def resolved_precision(asked: str, device: str) -> str:
@@ -55,16 +58,22 @@ def resolved_precision(asked: str, device: str) -> str:
     return "bf16" if min(compute_capabilities()) >= AMPERE else "fp16"
 
 
-def resources_per_run(asked: Resources, *, threads: int, cpus: float, gpus: float) -> Resources:
-    """What one run takes of a machine or cluster.
+@contextmanager
+def hidden_gpus() -> Iterator[None]:
+    """Within the block the environment hides all GPUs, as from a worker that was granted none.
 
-    One GPU where there are GPUs, with its share of the CPUs; else as many CPUs as it has threads.
+    What torch asks the driver first holds for the whole process, so it asks before: else what runs
+    after the block had no GPU either.
     """
-    gpu = asked.gpu if asked.gpu is not None else float(gpus >= 1)
-    if asked.cpu is not None:
-        return Resources(cpu=asked.cpu, gpu=gpu)
-    share = max(1.0, cpus * gpu // gpus) if gpu and gpus else float(threads)
-    return Resources(cpu=max(1.0, min(share, cpus)), gpu=gpu)
+    if compute_capabilities():
+        importlib.import_module("torch").cuda.is_available()
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    try:
+        yield
+    finally:
+        del os.environ["CUDA_VISIBLE_DEVICES"]
+        os.environ.update({} if before is None else {"CUDA_VISIBLE_DEVICES": before})
 
 
 @contextmanager

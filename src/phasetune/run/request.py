@@ -1,12 +1,15 @@
 """What a process needs to execute one run: plain values, the same for both backends."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+from phasetune.errors import StoreError
 from phasetune.plan.trial import Run
+from phasetune.store.durable import write_bytes
 from phasetune.store.paths import ResultsPaths, StudyPaths, run_folder
 from phasetune.store.remote.mirror import open_mirror
 from phasetune.study.schema import Numerics
@@ -39,7 +42,9 @@ class WorkloadRequest:
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """One run in one attempt. `label` and `point` are for people; `uri` is where `results` is the
-    mirror of, None where it is a folder that every worker sees.
+    mirror of, None where it is a folder that every worker sees. `settings` are the parameters of
+    its own and earlier stages that say how large it is; who executes it may take `gpu_part` of one
+    GPU's memory.
     """
 
     run: Run
@@ -52,6 +57,8 @@ class RunRequest:
     attempt: Path
     stall_timeout_seconds: float | None
     uri: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    gpu_part: float = 1.0
 
     def here(self) -> Self:
         """The same on this machine, where the results at a URI have a mirror of their own.
@@ -89,3 +96,24 @@ class RunRequest:
     def stop_file(self) -> Path:
         """Its presence asks for a checkpoint and an end."""
         return self.attempt / "stop-requested"
+
+
+def ask_workers(request: RunRequest, *, tell: Callable[[str], object]) -> threading.Thread | None:
+    """Leave the request to stop where the workers of an attempt look for it; a signal may call it.
+
+    The signal may come in the middle of anything, such as another upload, so a URI is left to a
+    thread, which is returned: nothing that the one waits for is held by the other.
+    """
+    if request.uri is None:
+        request.stop_file.touch()
+        return None
+    left = threading.Thread(target=_leave_request, args=(request.stop_file, tell), daemon=True)
+    left.start()
+    return left
+
+
+def _leave_request(path: Path, tell: Callable[[str], object]) -> None:
+    try:
+        write_bytes(path, b"")
+    except StoreError as error:
+        tell(f"warning: runs on other machines were not asked to stop: {error}")

@@ -51,13 +51,25 @@ def why_ineligible(trial: Trial, ledger: Ledger) -> str | None:
 
 
 def environments(trials: Sequence[Trial], ledger: Ledger) -> list[Mapping[str, object]]:
-    """The distinct environment classes that the trials' artifacts were computed in."""
+    """The distinct environment classes that the trials' artifacts were computed in.
+
+    Runs that use no GPU beside others that do are of no other class because of that alone.
+    """
     found: list[Mapping[str, object]] = []
-    for run in (run for trial in trials for run in trial.runs):
+    runs = [run for trial in trials for run in trial.runs]
+    for run in sorted(runs, key=lambda run: not run.uses_gpu):
         artifact = ledger.artifact(run)
-        if artifact is not None and artifact.environment not in found:
+        if artifact is None or artifact.environment in found:
+            continue
+        if run.uses_gpu or not any(_differ_in_device(artifact.environment, e) for e in found):
             found.append(artifact.environment)
     return found
+
+
+def _differ_in_device(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two classes are equal but for the device and the precision that follows from it."""
+    of_device = ("device", "precision")
+    return all(one.get(name) == other.get(name) for name in {*one, *other}.difference(of_device))
 
 
 def inexact_runs(trials: Sequence[Trial], ledger: Ledger) -> list[str]:

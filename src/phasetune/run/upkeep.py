@@ -4,6 +4,9 @@ Before a wave its plan is kept, so that what it computes is referred to from the
 resume checkpoints of runs that are done go. Where the study has a budget, or the disk is nearly
 full, more goes, before a wave and after each run, as `budget` says; where that is not enough, no
 further wave starts.
+
+Of results at a URI nobody knows how much room there is, so there only the budget counts. What fills
+is the disk of this machine's mirror: before a wave its copies go, which can be brought again.
 """
 
 from collections import Counter
@@ -23,8 +26,9 @@ from phasetune.store.documents import write_document
 from phasetune.store.durable import remove
 from phasetune.store.failures import FailureStore
 from phasetune.store.inventory import CheckpointKind, CheckpointRow, study_checkpoints
-from phasetune.store.paths import ResultsPaths
+from phasetune.store.paths import ResultsPaths, shown_path
 from phasetune.store.references import Reference, all_references, phase_references
+from phasetune.store.remote.mirror import bring_documents, folders_like, mirror_of
 from phasetune.store.resume import DoneRuns, resume_checkpoints, verifies
 from phasetune.store.space import GIB, DiskSpace, disk_free, size_bytes, size_text
 from phasetune.study.schema import Study
@@ -54,6 +58,7 @@ class Upkeep:
         self._in_flight = in_flight
         self._space = space
         self._store = ArtifactStore(paths.store)
+        self._mirror = mirror_of(paths.root)
         self._told: set[str] = set()
         self._room_bytes = 0
         self._plan: tuple[Path, Mapping[str, Any]] | None = None
@@ -80,8 +85,10 @@ class Upkeep:
         """
         if self._plan is not None:
             write_document(*self._plan)
+        if self._mirror is not None and is_scarce(self._space(self._paths.root)):
+            self._mirror.let_go()
         self._make_room()
-        if self._is_scarce():
+        if is_scarce(self._space(self._paths.root)):
             self._refuse_without_room(len(wave))
         self._attempt = wave[0].attempt
 
@@ -109,7 +116,8 @@ class Upkeep:
         return None if gib is None else int(gib * GIB)
 
     def _is_scarce(self) -> bool:
-        return is_scarce(self._space(self._paths.root))
+        """Whether the disk that the results lie on is nearly full; of a URI it is not known."""
+        return self._mirror is None and is_scarce(self._space(self._paths.root))
 
     def _make_room(self) -> None:
         scarce, budget = self._is_scarce(), self._budget_bytes
@@ -167,7 +175,8 @@ class Upkeep:
         run = request.run
         trunk = [] if run.trunk is None else [self._store.folder(run.stage, run.trunk.key)]
         kept = self._store.folder(run.stage, run.key) / CHECKPOINTS
-        resumes = request.folder.glob("checkpoint_*")
+        bring_documents(request.folder)
+        resumes = folders_like(request.folder, "checkpoint_*")
         return sum(size_bytes(path) for path in (*resumes, kept, *trunk))
 
     def _remove(self, paths: Sequence[Path]) -> None:
@@ -177,6 +186,8 @@ class Upkeep:
 
     def _refuse_more_than_fits(self, plan: Mapping[str, Any]) -> None:
         """Not where removing checkpoints would help: that is done when it comes to it."""
+        if self._mirror is not None:  # what they leave there has a place that is not this disk
+            return
         failures = FailureStore(self._paths.store)
         missing = runs_to_execute(plan, self._store, failures)
         if not missing:
@@ -220,10 +231,14 @@ class Upkeep:
 
     def _usage(self, space: DiskSpace) -> str:
         free, total = size_text(space.free), size_text(space.total)
-        return f"the disk that holds {self._paths.root} has {free} of {total} free"
+        held = "" if self._mirror is None else f", the mirror of {self._mirror.uri}"
+        return f"the disk that holds {self._paths.root}{held} has {free} of {total} free"
 
     def _ways_out(self) -> tuple[str, str]:
-        root = self._paths.root
+        root = self._paths.shown
+        if self._mirror is not None:
+            way_out = "make room there, or name a folder on a larger disk by PHASETUNE_CACHE"
+            return f"the largest artifacts: {self._largest()}", way_out
         way_out = (
             f"see what is kept and why with `phasetune checkpoints {root}`, remove what no study "
             f"refers to with `phasetune gc {root}`, then run again"
@@ -241,7 +256,10 @@ class Upkeep:
         folders = [path.parent for path in self._store.root.glob(f"*/*/{MANIFEST}")]
         found = [(size_bytes(folder), folder) for folder in folders]
         named = sorted(found, key=lambda entry: (-entry[0], entry[1]))[:_MOST_NAMED]
-        return ", ".join(f"{path} ({size_text(size)})" for size, path in named) or "none yet"
+        return (
+            ", ".join(f"{shown_path(path)} ({size_text(size)})" for size, path in named)
+            or "none yet"
+        )
 
     def _tell_scarce(self) -> None:
         self._tell(

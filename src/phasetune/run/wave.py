@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phasetune.plan.trial import Run, Trial
-from phasetune.run.labels import run_labels, run_points
+from phasetune.run.labels import run_labels, run_points, run_settings
 from phasetune.run.request import RunRequest, WorkloadRequest
 from phasetune.store.paths import ResultsPaths
 from phasetune.study.load import LoadedStudy, import_folders
+from phasetune.study.resources import AUTO
 
 
 def wave_requests(
@@ -22,6 +23,7 @@ def wave_requests(
     study, workload = loaded.study, _workload_request(loaded)
     points, labels = run_points(trials), run_labels(trials)
     stages = {run.key: run.stage for trial in trials for run in trial.runs}
+    settings = run_settings(trials) if study.resources_per_trial.gpu == AUTO else {}
     return [
         RunRequest(
             run=run,
@@ -34,6 +36,7 @@ def wave_requests(
             attempt=attempt,
             stall_timeout_seconds=study.stall_timeout_seconds,
             uri=paths.uri,
+            settings=settings.get(run.key, {}),
         )
         for run in wave
     ]

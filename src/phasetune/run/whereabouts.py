@@ -1,10 +1,13 @@
 """Where a study stands and who drives it, from its files alone: nobody is asked, no lock is taken.
 
-It works from another shell or another machine on the same storage. Only of a process of this
-machine can it be known whether it lives.
+It works from another shell or another machine on the same storage. Of a process of this machine
+the system knows whether it lives. One of another machine is known by the lease that it renews, on
+storage that machines share: whoever reads on knows after two looks that it does, or after the time
+of a watch that it does not; after one look it is not known.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,16 +15,17 @@ from enum import StrEnum
 from phasetune.run.events import Event
 from phasetune.run.journal import event_of
 from phasetune.run.picture.study import Picture
-from phasetune.store.documents import plain_file_size
+from phasetune.store import lease
+from phasetune.store.driver_lock import driver_says
 from phasetune.store.lines import LinesReader
 from phasetune.store.owner import Owner
 from phasetune.store.paths import StudyPaths
 
-_MOST_LOCK_BYTES = 1 << 16
-
 
 class State(StrEnum):
-    """What a study is doing; `PERHAPS` where its driver is of another machine."""
+    """What a study is doing; `PERHAPS` where its driver is of another machine, and was not seen to
+    renew its lease yet.
+    """
 
     RUNNING = "running"
     PERHAPS = "perhaps running"
@@ -39,12 +43,13 @@ class State(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Whereabouts:
     """A study's picture at an instant, and whom its lock names; `is_alive` is None where that can't
-    be known from here.
+    be known from here, `renewed_at` by the clock of the driver's machine where it has a lease.
     """
 
     picture: Picture
     owner: Owner | None
     is_alive: bool | None
+    renewed_at: float | None = None
 
     @property
     def state(self) -> State:
@@ -67,6 +72,7 @@ class Follower:
         self.paths = paths
         self._reader = LinesReader(paths.events)
         self._picture = Picture()
+        self._lease = _Watched(time.monotonic)
 
     def new(self) -> Iterator[Event]:
         """Events since the last time; each is in the picture when it is given."""
@@ -77,22 +83,53 @@ class Follower:
                 yield found[1]
 
     @property
+    def picture(self) -> Picture:
+        """The study by what was read."""
+        return self._picture
+
+    @property
     def whereabouts(self) -> Whereabouts:
         """Where the study stands by what was read, and who drives it now."""
-        owner = driver_of(self.paths)
-        return Whereabouts(picture=self._picture, owner=owner, is_alive=_is_alive(owner))
+        said = _said(self.paths)
+        return Whereabouts(
+            picture=self._picture,
+            owner=Owner.of_content(said),
+            is_alive=self._lease.is_alive(said),
+            renewed_at=lease.renewed_at(said),
+        )
 
 
 def driver_of(paths: StudyPaths) -> Owner | None:
     """Whom the study's lock names; None where nobody drives it, or the lock can't be read."""
+    return Owner.of_content(_said(paths))
+
+
+def _said(paths: StudyPaths) -> bytes:
     with suppress(OSError):
-        plain_file_size(paths.driver_lock)  # of a pipe one would wait for the end
-        with paths.driver_lock.open("rb") as file:
-            return Owner.of_content(file.read(_MOST_LOCK_BYTES))
-    return None
+        return driver_says(paths)
+    return b""
 
 
-def _is_alive(owner: Owner | None) -> bool | None:
-    if owner is None:
-        return False
-    return not owner.is_gone if owner.is_of_this_machine else None
+class _Watched:
+    """What a driver said at each look, and since when it says the same."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._said = b""
+        self._since = 0.0
+        self._was_renewed = False
+
+    def is_alive(self, said: bytes) -> bool | None:
+        """Whether who says this now lives; None where that is not known yet, or can't be."""
+        owner = Owner.of_content(said)
+        if owner is None:
+            return False
+        if owner.is_of_this_machine:
+            return not owner.is_gone
+        if said != self._said:
+            self._was_renewed = bool(self._said)
+            self._said, self._since = said, self._clock()
+        is_silent = self._clock() - self._since > lease.WATCH_SECONDS
+        if is_silent and lease.renewed_at(said) is not None:
+            return False
+        return self._was_renewed or None

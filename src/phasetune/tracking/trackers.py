@@ -10,6 +10,7 @@ from phasetune.errors import StudyError
 from phasetune.store.paths import ResultsPaths, StudyPaths
 from phasetune.tracking.contract import Tracker
 from phasetune.tracking.jsonl import JsonlTracker, jsonl_file
+from phasetune.tracking.mlflow.storage import storage_notes
 from phasetune.tracking.mlflow.store import mlflow_place
 from phasetune.tracking.mlflow.tracker import MlflowTracker
 from phasetune.tracking.tensorboard import TensorBoardTracker, tensorboard_folder
@@ -31,6 +32,15 @@ def open_tracker(
     if name not in _OPENERS:
         raise StudyError(f"tracking must name one of {', '.join(_OPENERS)}, but names {name!r}")
     return _OPENERS[name](target, results, study)
+
+
+def tracker_notes(name: str, target: str | None, *, results: ResultsPaths) -> tuple[str, ...]:
+    """What people should know of where a tracker writes, in sentences.
+
+    Raises:
+        StudyError: it can't write there.
+    """
+    return storage_notes(mlflow_place(target, results), results) if name == "mlflow" else ()
 
 
 def _mlflow(target: str | None, results: ResultsPaths, study: StudyPaths) -> Tracker:

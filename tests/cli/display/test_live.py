@@ -37,6 +37,7 @@ from phasetune.cli.display.surroundings import Surroundings, Surveyor
 from phasetune.run.devices import Gpu
 from phasetune.run.events import BackendStarting, WaveStarted
 from phasetune.run.picture.study import Picture
+from phasetune.store.paths import ResultsPaths
 from phasetune.store.space import GIB
 
 
@@ -142,7 +143,7 @@ def test_names_drive_no_terminal() -> None:
 def test_the_surroundings_are_those_of_the_results(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "file").write_bytes(bytes(5000))
-    surveyor = Surveyor(tmp_path)
+    surveyor = Surveyor(ResultsPaths(tmp_path))
     surveyor.ask()
     assert surveyor.known.disk_free_bytes
     assert surveyor.known.store_bytes is None, "walking it takes too long for one look"

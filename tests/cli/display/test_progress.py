@@ -74,7 +74,7 @@ def test_a_decision_made_again_is_said(written: StudyWriter) -> None:
 
 
 def test_the_last_lines_of_a_failed_run_stand_below_it() -> None:
-    narrative, failed = Narrative(Path("results/toy")), fails("fit")
+    narrative, failed = Narrative("results/toy"), fails("fit")
     for _, event in STARTED:
         narrative.lines(event)
     told = RunFailed(**{**vars(failed), "tail": ("loading", "\x1b[2Jno such file\tx")})
@@ -86,7 +86,7 @@ def test_the_last_lines_of_a_failed_run_stand_below_it() -> None:
 
 
 def test_secrets_are_not_said() -> None:
-    said = Narrative(Path("toy")).lines(Noticed(message="at http://me:hunter2@host/"))
+    said = Narrative("toy").lines(Noticed(message="at http://me:hunter2@host/"))
     assert said == ["at http://me:***@host/"]
 
 

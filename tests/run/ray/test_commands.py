@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,11 +59,33 @@ def alive_in_session(session: int) -> list[str]:
     return [line for line in listed.stdout.splitlines() if line and not line.startswith("Z")]
 
 
+def signal_group(process: "subprocess.Popen[str]", signum: int) -> None:
+    """As a terminal's Ctrl-C, or `timeout`, does."""
+    os.killpg(process.pid, signum)
+
+
+def signal_every_process(process: "subprocess.Popen[str]", signum: int) -> None:
+    """As a job manager does, to those of Ray as well."""
+    for pid in (int(path.name) for path in Path("/proc").glob("[0-9]*")):
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) == process.pid:
+                os.kill(pid, signum)
+
+
 @pytest.mark.parametrize(
-    ("signum", "to_group", "code"), [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143)]
+    ("signum", "signals", "code"),
+    [
+        (signal.SIGINT, signal_group, 130),
+        (signal.SIGTERM, signal_group, 143),
+        pytest.param(signal.SIGTERM, signal_every_process, 143, marks=pytest.mark.torture),
+    ],
 )
 def test_a_signal_stops_at_a_checkpoint_and_the_same_command_goes_on(
-    scripted_study: StudyMaker, tmp_path: Path, signum: int, to_group: bool, code: int
+    scripted_study: StudyMaker,
+    tmp_path: Path,
+    signum: int,
+    signals: Callable[["subprocess.Popen[str]", int], None],
+    code: int,
 ) -> None:
     params = {"train": {"steps": 12, "seconds": 0.25, "other": 0.5}}
     study = scripted_study(params=params, phases=[{"name": "one", "points": [{}]}])
@@ -69,7 +93,7 @@ def test_a_signal_stops_at_a_checkpoint_and_the_same_command_goes_on(
     (tmp_path / "study.yaml").write_text(yaml_text(content))
     process = start("run", "study.yaml", folder=tmp_path)
     wait_for("results/scripted/phases/one/attempts/*/train-*/checkpoint_*", tmp_path, process)
-    os.killpg(process.pid, signum) if to_group else process.send_signal(signum)
+    signals(process, signum)
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == code, (out, err)
     assert "nothing was decided since. Go on with:" in err

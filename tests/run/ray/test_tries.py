@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from phasetune.plan.trial import Run
+from phasetune.run.ray.places import Place
 from phasetune.run.ray.tries import (
+    NODE_RETRIES,
     Cause,
+    Mark,
     Tries,
     cause_told,
     most_deaths,
@@ -23,6 +26,8 @@ DIED, MEMORY, NODE, STALLED = (
     Cause.NODE_LOST,
     Cause.STALLED,
 )
+HERE = Place(node="1f", address="10.0.0.1", host="a", pid=17)
+THERE = Place(node="2e", address="10.0.0.2", host="b", pid=18)
 
 
 def request(root: Path, key: str = "k") -> RunRequest:
@@ -43,7 +48,11 @@ def request(root: Path, key: str = "k") -> RunRequest:
         ([DIED], 2, 1, 3),
         ([DIED, DIED, DIED], 2, 3, 3),
         ([DIED], 0, 1, 1),
-        ([DIED, NODE, MEMORY], 2, 3, 3),
+        ([DIED, DIED, MEMORY], 2, 3, 3),
+        ([DIED, NODE, MEMORY], 2, 2, 3),
+        ([NODE], 0, 1, 11),
+        ([DIED, NODE, STALLED, NODE], 0, 2, 11),
+        ([NODE] * 11, 0, 11, 11),
         ([STALLED], 0, 1, 2),
         ([STALLED, STALLED], 5, 2, 2),
         ([DIED, DIED, STALLED], 2, 1, 2),
@@ -52,7 +61,7 @@ def request(root: Path, key: str = "k") -> RunRequest:
     ],
     ids=str,
 )
-def test_workers_may_die_so_often_and_runs_may_hang_once(
+def test_workers_may_die_so_often_runs_may_hang_once_and_nodes_are_lost(
     deaths: list[Cause], max_failures: int, tried: int, allowed: int
 ) -> None:
     found = verdict(deaths, max_failures=max_failures)
@@ -62,7 +71,7 @@ def test_workers_may_die_so_often_and_runs_may_hang_once(
 
 @pytest.mark.parametrize("max_failures", [0, 2, 7])
 def test_tune_tries_often_enough_for_every_run_of_a_job(max_failures: int) -> None:
-    worst = [DIED] * max_failures + [STALLED] * 2
+    worst = [DIED] * max_failures + [STALLED] + [NODE] * (NODE_RETRIES + 1)
     assert most_deaths(runs=1, max_failures=max_failures) >= len(worst)
     assert most_deaths(runs=3, max_failures=max_failures) >= 3 * len(worst)
 
@@ -82,11 +91,11 @@ def test_ray_says_what_ended_a_worker(words: str, cause: Cause) -> None:
 
 def test_a_run_is_given_up_when_it_died_too_often(tmp_path: Path) -> None:
     tries = Tries(request(tmp_path), max_failures=1)
-    assert tries.begin()
+    assert tries.begin(HERE)
     assert tries.note_death(DIED, "pid 17 on host a").is_tried_again
-    assert tries.begin()
+    assert tries.begin(HERE)
     assert not tries.note_death(MEMORY, "pid 18 on host b").is_tried_again
-    assert not tries.begin()
+    assert not tries.begin(HERE)
     failures = FailureStore(request(tmp_path).paths.store)
     assert failures.get("s", "k") == Failure(
         stage="s",
@@ -100,7 +109,7 @@ def test_a_run_is_given_up_when_it_died_too_often(tmp_path: Path) -> None:
 
 def test_a_death_that_nobody_saw_counts(tmp_path: Path) -> None:
     tries = Tries(request(tmp_path), max_failures=1)
-    assert [tries.begin() for _ in range(3)] == [True, True, False]
+    assert [tries.begin(HERE) is None for _ in range(3)] == [False, False, True]
     failure = FailureStore(request(tmp_path).paths.store).get("s", "k")
     assert failure is not None
     assert (failure.cause, failure.message) == ("worker_died", "the worker died; tried 2 times")
@@ -110,20 +119,20 @@ def test_a_worker_that_dies_before_it_begins_counts(tmp_path: Path) -> None:
     tries = Tries(request(tmp_path), max_failures=2)
     assert tries.note_death(DIED, "one").tried == 1
     assert tries.note_death(DIED, "two").tried == 2
-    assert tries.begin()
-    assert not tries.note_death(NODE, "three").is_tried_again
+    assert tries.begin(HERE)
+    assert not tries.note_death(DIED, "three").is_tried_again
 
 
 def test_a_run_that_hangs_has_one_more_try_and_keeps_each_traceback(tmp_path: Path) -> None:
     asked = request(tmp_path)
     tries = Tries(asked, max_failures=0)
     for number, is_last in ((1, False), (2, True)):
-        assert tries.begin()
+        assert tries.begin(HERE)
         asked.stall_file.write_text(f"Thread 0x{number}\n")
         found = tries.note_death(DIED, "The actor died")
         assert (found.cause, found.is_tried_again) == (STALLED, not is_last)
         assert not asked.stall_file.exists()
-    assert not tries.begin()
+    assert not tries.begin(HERE)
     failures = FailureStore(asked.paths.store)
     failure = failures.get("s", "k")
     assert failure is not None
@@ -138,7 +147,7 @@ def test_a_run_that_hangs_has_one_more_try_and_keeps_each_traceback(tmp_path: Pa
 def test_an_empty_traceback_is_of_a_worker_that_was_watched_when_it_died(tmp_path: Path) -> None:
     asked = request(tmp_path)
     tries = Tries(asked, max_failures=0)
-    tries.begin()
+    tries.begin(HERE)
     asked.stall_file.touch()
     assert tries.deaths() == [DIED]
 
@@ -150,3 +159,40 @@ def test_the_run_that_died_is_the_first_of_its_job_without_an_end(tmp_path: Path
         failed = Failure(stage="s", key=ended, cause="error", message="no")
         FailureStore(job[0].paths.store).put(failed, "")
         assert run_that_died(job) is died
+
+
+def test_a_lost_node_is_told_of_and_given_up_after_ten_more(tmp_path: Path) -> None:
+    tries = Tries(request(tmp_path), max_failures=0)
+    for number in range(1, NODE_RETRIES + 2):
+        assert tries.begin(THERE)
+        assert tries.place() == THERE
+        assert tries.note_death(NODE, "Node Id: 2e").is_tried_again is (number <= NODE_RETRIES)
+        assert tries.place() is None
+    failure = tries.give_up()
+    assert (failure.cause, failure.message) == (
+        "node_lost",
+        "its node was lost; find out what ends the nodes; tried 11 times",
+    )
+
+
+def test_only_the_newest_try_counts_and_all_agree_which_that_is(tmp_path: Path) -> None:
+    cut_off, elsewhere = (Tries(request(tmp_path), max_failures=2) for _ in range(2))
+    first = cut_off.begin(HERE)
+    assert first is not None
+    assert cut_off.is_newest(first)
+    elsewhere.note_death(NODE, "Node Id: 1f")
+    second = elsewhere.begin(THERE)
+    assert second is not None
+    assert (first.number, second.number) == (1, 2)
+    assert not cut_off.is_newest(first)
+    assert elsewhere.is_newest(second)
+
+
+def test_of_tries_that_begin_at_once_one_counts(tmp_path: Path) -> None:
+    tries = Tries(request(tmp_path), max_failures=2)
+    first = tries.begin(HERE)
+    assert first is not None
+    twin = first.path.with_name(first.path.name.replace("-begun-", "-begun-~"))
+    twin.write_bytes(first.path.read_bytes())
+    assert not tries.is_newest(first)
+    assert tries.is_newest(Mark(path=twin))

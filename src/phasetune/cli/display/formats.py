@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +48,7 @@ class Telling:
 
 
 @contextmanager
-def telling(log_format: LogFormat, *, study: str, results: Path) -> Iterator[Telling]:
+def telling(log_format: LogFormat, *, study: str, results: str) -> Iterator[Telling]:
     """Within the block events are told; the terminal is given back after it.
 
     With `json` nothing but events is on standard output: the closing words go to standard error.
@@ -62,14 +61,16 @@ def telling(log_format: LogFormat, *, study: str, results: Path) -> Iterator[Tel
     from phasetune.cli.display.live import live_display
     from phasetune.cli.display.progress import Counts, JsonLines, Narrative, Progress
     from phasetune.run.events import Listeners
+    from phasetune.store.paths import results_as_typed, shown_path
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # no letter that a terminal lacks ends a study
-    narrative, counts = Narrative(results / study), Counts()
+    paths = results_as_typed(results)
+    narrative, counts = Narrative(shown_path(paths.study(study).root)), Counts()
     is_json = log_format is LogFormat.JSON
     console = Console(highlight=False, stderr=is_json)
     if is_live(log_format):
-        with live_display(narrative, results) as display:
+        with live_display(narrative, paths) as display:
             yield Telling(listener=Listeners((display, counts)), counts=counts, console=console)
         return
     shown: Listener = JsonLines() if is_json else Progress(narrative)

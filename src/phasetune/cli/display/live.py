@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -23,6 +22,7 @@ from phasetune.cli.display.progress import Narrative, PatientConsole
 from phasetune.cli.display.surroundings import Surveyor
 from phasetune.run.events import Event, RunDone
 from phasetune.run.picture.study import Picture
+from phasetune.store.paths import ResultsPaths
 
 _EVERY_SECONDS = 0.25
 _LAST_WAIT_SECONDS = 2.0
@@ -133,7 +133,7 @@ class LiveDisplay:
 
 
 @contextmanager
-def live_display(narrative: Narrative, results: Path) -> Iterator[LiveDisplay]:
+def live_display(narrative: Narrative, results: ResultsPaths) -> Iterator[LiveDisplay]:
     """A display that draws within the block, of a study below a results root."""
     surveyor = Surveyor(results)
     display = LiveDisplay(narrative, surveyor)

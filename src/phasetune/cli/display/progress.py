@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
 
 from rich.console import Console
@@ -33,7 +32,7 @@ class Narrative:
     Says once whether the study is new or goes on, as soon as there is something to execute.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         self._folder = folder
         self._started: StudyStarted | None = None
         self._has_opened = False

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -18,7 +17,7 @@ from phasetune.run.picture.study import Picture
 from phasetune.run.whereabouts import Follower, State, Whereabouts
 from phasetune.select.words import decision_sentences
 from phasetune.store.owner import Owner
-from phasetune.store.paths import StudyPaths, results_at
+from phasetune.store.paths import StudyPaths, results_as_typed, results_at, shown_path
 
 
 class StudyStanding:
@@ -27,7 +26,7 @@ class StudyStanding:
     `report` is the canonical document, where nobody drives the study.
     """
 
-    def __init__(self, paths: StudyPaths, folder: Path) -> None:
+    def __init__(self, paths: StudyPaths, folder: str) -> None:
         self.name = paths.root.name
         self.where = Whereabouts(picture=Picture(), owner=None, is_alive=False)
         self.report: Mapping[str, Any] | None = None
@@ -44,9 +43,7 @@ class StudyStanding:
         before = self._follower.whereabouts
         told = [(event, self._narrative.lines(event)) for event in self._follower.new()]
         # A driver that ended between these two has said its last: it is told the next time.
-        self.where = Whereabouts(
-            picture=self._follower.whereabouts.picture, owner=before.owner, is_alive=before.is_alive
-        )
+        self.where = replace(before, picture=self._follower.picture)
         self.report = None if self.where.state.is_open else report_document(self._paths)
         return told
 
@@ -57,14 +54,15 @@ class StudyStanding:
         return State.DONE if is_done else self.where.state
 
 
-def standings(results: Path, study: str | None) -> list[StudyStanding]:
+def standings(results: str, study: str | None) -> list[StudyStanding]:
     """The study of this name below a results root, or all of them, read once.
 
     Raises:
         StoreError: there is none, or what one left can't be read.
     """
     chosen = chosen_studies(results_at(results).root, study)
-    found = [StudyStanding(paths, results / paths.root.name) for paths in chosen]
+    typed = results_as_typed(results)
+    found = [StudyStanding(p, shown_path(typed.study(p.root.name).root)) for p in chosen]
     for standing in found:
         standing.read()
     return found
@@ -137,14 +135,17 @@ def _driver(where: Whereabouts, now: float, canvas: Canvas) -> Iterator[Text]:
         by = "ended by " if ended.outcome == "interrupted" else ""
         yield from sentence(title(""), clean(f"{by}{ended.message}"), canvas)
     if where.owner is not None:
-        yield from sentence(title("driver"), clean(_who(where.owner, where.is_alive)), canvas)
+        yield from sentence(title("driver"), clean(_who(where.owner, where, now)), canvas)
     if state is State.INTERRUPTED:
         yield from sentence(title(""), "the same command goes on from what is stored", canvas)
 
 
-def _who(owner: Owner, is_alive: bool | None) -> str:
-    known = {True: "", False: " is gone", None: "; whether it lives is not known from here"}
-    return f"pid {owner.pid} on {owner.host}, since {owner.since}{known[is_alive]}"
+def _who(owner: Owner, where: Whereabouts, now: float) -> str:
+    unknown = "; whether it lives is not known from here"
+    if where.renewed_at is not None:
+        unknown += f" at one look, but by its clock it was there {_ago(where.renewed_at, now)}"
+    known = {True: "", False: " is gone", None: unknown}
+    return f"pid {owner.pid} on {owner.host}, since {owner.since}{known[where.is_alive]}"
 
 
 def _failures(failures: Sequence[RunFailed], canvas: Canvas) -> Iterator[Text]:

@@ -9,9 +9,11 @@ from phasetune.run.events import TrialJudged
 from phasetune.run.picture.pace import RunningRun, Tally
 from phasetune.run.picture.phase import PhasePicture
 from phasetune.run.picture.study import Picture
+from phasetune.run.whereabouts import Whereabouts
 from phasetune.store.documents import document_text
 from phasetune.store.masking import masked_content
 from phasetune.store.owner import Owner
+from phasetune.store.paths import shown_path
 
 SCHEMA = 1
 
@@ -35,7 +37,7 @@ def _study(standing: StudyStanding, now: float) -> dict[str, Any]:
         "study": standing.name,
         "state": standing.state,
         "message": None if picture.ended is None else picture.ended.message,
-        "driver": None if where.owner is None else _driver(where.owner, where.is_alive),
+        "driver": None if where.owner is None else _driver(where.owner, where),
         "last_event_at": picture.last_at or None,
         "seconds_left": picture.seconds_left_of_study(now) if is_open else None,
         "phase": None if picture.phase is None else _phase(picture, picture.phase, now, is_open),
@@ -46,7 +48,7 @@ def _study(standing: StudyStanding, now: float) -> dict[str, Any]:
             {
                 "label": failed.label,
                 "message": failed.failure.message,
-                "traceback": str(failed.traceback),
+                "traceback": shown_path(failed.traceback),
                 "tail": list(failed.tail),
             }
             for failed in picture.failures
@@ -54,9 +56,9 @@ def _study(standing: StudyStanding, now: float) -> dict[str, Any]:
     }
 
 
-def _driver(owner: Owner, is_alive: bool | None) -> dict[str, Any]:
+def _driver(owner: Owner, where: Whereabouts) -> dict[str, Any]:
     shown = {"pid": owner.pid, "host": owner.host, "since": owner.since, "command": owner.command}
-    return {**shown, "is_alive": is_alive}
+    return {**shown, "is_alive": where.is_alive, "renewed_at": where.renewed_at}
 
 
 def _phase(picture: Picture, phase: PhasePicture, now: float, is_open: bool) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rich.text import Text
 
@@ -39,8 +38,8 @@ class Surroundings:
 class Surveyor:
     """Knows the surroundings of a results root; `known` may be read by any thread."""
 
-    def __init__(self, results: Path) -> None:
-        self._paths = ResultsPaths(results)
+    def __init__(self, results: ResultsPaths) -> None:
+        self._paths = results
         self._is_over = threading.Event()
         self._walked_at, self._walk_again_after = 0.0, 0.0
         self.known = Surroundings()
@@ -69,6 +68,8 @@ class Surveyor:
         self.known = replace(self.known, disk_free_bytes=free, gpus=_gpus())
 
     def _ask_size(self, now: float) -> None:
+        if self._paths.uri is not None:  # this machine has a part of it
+            return
         if self._walked_at and now - self._walked_at < self._walk_again_after:
             return
         size = size_bytes(self._paths.store)

@@ -11,6 +11,7 @@ from phasetune.report.frames.columns import RUNS
 from phasetune.report.frames.decided import DecidedPhase, Stored, decided_phases
 from phasetune.report.frames.table import Row, frame_of
 from phasetune.store.artifacts import Artifact
+from phasetune.store.paths import shown_path
 
 
 def runs_frame(results: Path, study: str | None = None) -> pd.DataFrame:
@@ -64,5 +65,5 @@ def _done(artifact: Artifact, *, is_reused: bool) -> dict[str, Any]:
         **artifact.resources,
         "is_exact": artifact.is_exact,
         "notes": "; ".join(artifact.notes),
-        "path": str(artifact.folder),
+        "path": shown_path(artifact.folder),
     }

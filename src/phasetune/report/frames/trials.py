@@ -16,7 +16,7 @@ from phasetune.select.verdict import Standing
 from phasetune.stage.canonical import restored
 from phasetune.store.artifacts import Artifact
 from phasetune.store.masking import masked_content
-from phasetune.store.paths import StudyPaths
+from phasetune.store.paths import StudyPaths, shown_path
 
 _Chain = list[tuple[Mapping[str, Any], Artifact | None]]
 """The runs of a replicate, each with its artifact."""
@@ -44,7 +44,7 @@ def _frames(results: Path, study: StudyPaths) -> Iterator[pd.DataFrame]:
 
 def _with_paths(frame: pd.DataFrame, study: StudyPaths) -> pd.DataFrame:
     """The table with paths as they are now: results may have been moved since it was written."""
-    paths = f"{study.trial('')}/" + frame["trial"]
+    paths = f"{shown_path(study.root)}/{study.trial('').name}/" + frame["trial"]
     return frame.assign(path=paths.astype(TEXT))
 
 
@@ -88,7 +88,7 @@ def _row(
             "study": phase.study.root.name,
             **_judged(trial, verdict, phase.decision),
             **_computed(chains, phase, stored),
-            "path": str(phase.study.trial(trial["name"])),
+            "path": shown_path(phase.study.trial(trial["name"])),
         },
         parameters={name: restored(value) for name, value in trial["settings"].items()},
         numbers={**margins, **times},

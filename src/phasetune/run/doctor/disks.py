@@ -2,26 +2,60 @@
 
 import os
 import tempfile
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from phasetune.errors import StoreError
 from phasetune.run.budget import LEAST_FREE_SHARE, LEAST_NEED_BYTES
 from phasetune.run.doctor.part import Part, together
 from phasetune.store.paths import results_at
+from phasetune.store.remote.mirror import Mirror, open_mirror
+from phasetune.store.remote.objects import is_uri
 from phasetune.store.space import disk_free, size_text
 
 
-def disk_part(results: Path) -> Part:
+def disk_part(results: str | Path) -> Part:
     """The disks that hold, or would hold, the results and temporary files."""
     return together([("results", _results_part(results)), ("temporary", _temporary_part())])
 
 
-def _results_part(results: Path) -> Part:
+def _results_part(results: str | Path) -> Part:
+    if is_uri(str(results)):
+        return _remote_part(str(results))
     try:
         root = results_at(results).root
     except (StoreError, OSError) as error:
         return Part(facts={"path": str(results)}, problems=(str(error),))
     return _room_part(root, use="results", way_out="name another with --results")
+
+
+def _remote_part(uri: str) -> Part:
+    """Whether results at a URI can be written and read, and the disk that holds their mirror."""
+    try:
+        mirror = open_mirror(uri)
+        _try_out(mirror)
+    except StoreError as error:
+        return Part(facts={"path": uri}, problems=(str(error),))
+    way_out = "put the mirror on another disk by PHASETUNE_CACHE"
+    room = _room_part(mirror.root, use="mirror of the results", way_out=way_out)
+    return replace(room, facts={**room.facts, "uri": mirror.uri})
+
+
+def _try_out(mirror: Mirror) -> None:
+    """Write, read and delete an object that nobody looks at."""
+    name = f".doctor-{uuid.uuid4().hex}"
+    try:
+        mirror.objects.write(name, b"written")
+        found = mirror.objects.read(name)
+        mirror.objects.delete(name)
+    except OSError as error:
+        raise StoreError(
+            f"{mirror.uri} (results) can be read, but not written: {error}; ask for the right to "
+            "put and delete objects there, or name another with --results"
+        ) from error
+    if found != b"written":
+        raise StoreError(f"{mirror.uri} (results) gives back something else than was written there")
 
 
 def _temporary_part() -> Part:

@@ -10,29 +10,35 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from phasetune.errors import StoreError
 from phasetune.run.cgroups import cgroup_limits
 from phasetune.run.devices import are_gpus_hidden, memory, processor
+from phasetune.run.doctor.cluster import cluster_part
 from phasetune.run.doctor.disks import disk_part
 from phasetune.run.doctor.examine import gpu_part, ray_part, torch_part
 from phasetune.run.doctor.part import Part, together
 from phasetune.run.doctor.tracking_store import TrackingState, ask_tracking_store
-from phasetune.store.paths import ResultsPaths
+from phasetune.store.machine_folder import machine_folder
+from phasetune.store.paths import ResultsPaths, results_as_typed
 from phasetune.store.provenance import software
 from phasetune.train.loader import recommended_loader_settings
 
 
-def doctor(results: str | Path = "results", tracking: str | None = None) -> Mapping[str, Any]:
-    """Look at all that a study needs of this machine.
+def doctor(
+    results: str | Path = "results", tracking: str | None = None, address: str | None = None
+) -> Mapping[str, Any]:
+    """Look at all that a study needs of this machine, and of the cluster at an address.
 
     Args:
-        results: where results lie, or would lie.
+        results: where results lie, or would lie: a folder, or a URI, which is written to.
         tracking: the URI of an MLflow tracking store; by default that of MLFLOW_TRACKING_URI, else
             the file in the results.
+        address: `auto` or HOST:PORT of a Ray cluster, which is joined for it.
 
     Returns:
         Plain values by part (`processor`, `memory`, `gpus`, `torch`, `versions`, `disks`, `ray`,
-        `tracking`, `loader`), sizes in bytes; `problems` and `warnings`, a sentence each; and
-        `is_usable`, which is whether there is no problem.
+        `tracking`, `loader`; `cluster` with an address), sizes in bytes; `problems` and `warnings`,
+        a sentence each; and `is_usable`, which is whether there is no problem.
     """
     limits, torch = cgroup_limits(), torch_part()
     cpu = processor(limits)
@@ -42,11 +48,13 @@ def doctor(results: str | Path = "results", tracking: str | None = None) -> Mapp
         "torch": torch,
         "gpus": gpu_part(torch.facts),
         "versions": Part(facts=_versions()),
-        "disks": disk_part(Path(results)),
+        "disks": disk_part(results),
         "ray": ray_part(),
-        "tracking": _tracking_part(tracking or _usual_store(Path(results))),
+        "tracking": _tracking_part(tracking or _usual_store(results)),
         "loader": _loader_part(torch.facts, cpu.usable_cores),
     }
+    if address is not None:
+        parts["cluster"] = cluster_part(address, results)
     found = together(parts.items())
     return {
         **found.facts,
@@ -67,9 +75,16 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _usual_store(results: Path) -> str:
+def _usual_store(results: str | Path) -> str:
     """Where a study is told to that names no store of its own."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ResultsPaths(results).mlflow}"
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if named:
+        return named
+    try:
+        paths = results_as_typed(results)
+    except StoreError:  # which is told with the disks
+        paths = ResultsPaths(machine_folder())
+    return f"sqlite:///{paths.mlflow}"
 
 
 def _tracking_part(uri: str) -> Part:

@@ -5,17 +5,21 @@ own, and `Tuner.restore` is never used (it does not fail closed). Workers record
 raises, so for Tune a run fails only when its worker dies; then it is tried again (`tries`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from phasetune.errors import StoreError, StudyError
+from phasetune.errors import StoreError
 from phasetune.run.backend import failed
 from phasetune.run.events import Listener, Noticed
 from phasetune.run.interrupt import StopSwitch
-from phasetune.run.machine import device_for, resources_per_run
-from phasetune.run.ray.session import Cluster, cluster
+from phasetune.run.machine import device_for
+from phasetune.run.ray.measuring import measured_on_cluster
+from phasetune.run.ray.nodes import Nodes, fits_any
+from phasetune.run.ray.placement import Ask, Placement, bundles
+from phasetune.run.ray.session import cluster
+from phasetune.run.ray.storage import tune_storage
 from phasetune.run.ray.temporary import refuse_without_room, temporary_folder
 from phasetune.run.ray.terminal import Terminal
 from phasetune.run.ray.trainable import (
@@ -47,22 +51,24 @@ class RayBackend:
         self._max_concurrent = max_concurrent or study.max_concurrent_trials
         self._terminal = Terminal(log)
         self._entered = ExitStack()
-        self._cluster: Cluster | None = None
+        self._placement = Placement(study)
+        self._nodes = Nodes()
         self._warning: str | None = None
 
     @property
     def device(self) -> str:
         """Of a private cluster what this machine has; of a joined one what it says."""
-        gpus = self._resources()["gpu"]
         if self._address is not None:
-            return "cuda" if gpus else "cpu"
-        return device_for(gpus)
+            return "cuda" if self._placement.gpus else "cpu"
+        return device_for(self._placement.gpus)
 
     def __enter__(self) -> Self:
         if self._address is None:
             self._warning = refuse_without_room(temporary_folder())
         with self._terminal.quietly():
-            self._cluster = self._entered.enter_context(cluster(self._address))
+            joined = self._entered.enter_context(cluster(self._address))
+            self._warning = self._warning or joined.warning
+            self._placement.look()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,9 +79,10 @@ class RayBackend:
         """Execute the runs; after it each is in the store, has a failure, or was stopped.
 
         Raises:
-            StudyError: a run asks for more than any machine of the cluster has.
+            StudyError: a run asks for more than any machine of the cluster has, or a machine of a
+                joined one lacks something.
             StoreError: the results can't be written, Tune and the store disagree about a run, or
-                the private cluster is gone.
+                the cluster is gone.
         """
         if self._warning is not None:
             listener.notify(Noticed(message=self._warning))
@@ -83,7 +90,7 @@ class RayBackend:
         self._terminal.tells(listener)
         jobs = _jobs(wave)
         with self._terminal.quietly():
-            results = watched(lambda: self._fit(jobs, listener, stop))
+            results = watched(lambda: self._fit(jobs, listener, stop), stop=stop)
         self._settle(jobs, results, listener, stop)
 
     def _fit(self, jobs: Jobs, listener: Listener, stop: StopSwitch) -> Any:
@@ -91,15 +98,18 @@ class RayBackend:
         from ray.tune.logger import JsonLoggerCallback
 
         from phasetune.run.ray.callback import EndWhenStopped, WaveCallback
+        from phasetune.run.ray.nodes_left import NodesLeft
 
         limit = self._study.max_failures
         callback = WaveCallback(jobs, listener, self._terminal, max_failures=limit)
-        attempt, resources = jobs[0][0].attempt, self._resources()
-        _refuse_unavailable(resources)
+        attempt, asks = jobs[0][0].attempt, self._asks(jobs, listener, stop)
+        fits, storage = fits_any(asks), tune_storage(attempt.parent)
+        if self._address is not None:
+            self._nodes.refuse_unfit(jobs[0][0], fits=fits, listener=listener, stop=stop)
         trainable = tune.with_parameters(execute_in_worker, jobs=jobs, max_failures=limit)
         most = most_deaths(runs=max(map(len, jobs)), max_failures=limit)
         tuner = tune.Tuner(
-            tune.with_resources(trainable, resources),
+            tune.with_resources(trainable, _bundles_by_config(asks)),
             param_space={"run": tune.grid_search([_config(i, j) for i, j in enumerate(jobs)])},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
@@ -108,28 +118,25 @@ class RayBackend:
                 trial_dirname_creator=lambda trial: _folder(jobs, trial),
             ),
             run_config=tune.RunConfig(
-                storage_path=str(attempt.parent),
+                storage_path=storage.path,
+                storage_filesystem=storage.file_system,
                 name=attempt.name,
                 verbose=0,
                 stop=EndWhenStopped(callback, stop),
-                callbacks=[JsonLoggerCallback(), callback],
+                callbacks=[JsonLoggerCallback(), callback, NodesLeft(fits, listener)],
                 failure_config=tune.FailureConfig(max_failures=most),
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             ),
         )
         return tuner.fit()
 
-    def _resources(self) -> dict[str, float]:
-        cpus, gpus = (
-            (1.0, 0.0) if self._cluster is None else (self._cluster.cpus, self._cluster.gpus)
+    def _asks(self, jobs: Jobs, listener: Listener, stop: StopSwitch) -> list[Ask]:
+        self._placement.look()
+        return self._placement.asks(
+            jobs,
+            measure=lambda request, ask: measured_on_cluster(request, ask=ask, stop=stop),
+            tell=lambda message: listener.notify(Noticed(message=message)),
         )
-        asked = resources_per_run(
-            self._study.resources_per_trial,
-            threads=self._study.numerics.threads,
-            cpus=cpus,
-            gpus=gpus,
-        )
-        return {"cpu": asked.cpu or 1.0, "gpu": asked.gpu or 0.0}
 
     def _settle(self, jobs: Jobs, results: Any, listener: Listener, stop: StopSwitch) -> None:
         """Hold Tune's analysis against the store; record runs whose workers died for good."""
@@ -168,21 +175,11 @@ class RayBackend:
         listener.notify(failed(request, tries.give_up()))
 
 
-def _refuse_unavailable(wanted: dict[str, float]) -> None:
-    """Tune would wait for ever, in silence."""
-    import ray
-
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(
-        machine.get("CPU", 0.0) >= wanted["cpu"] and machine.get("GPU", 0.0) >= wanted["gpu"]
-        for machine in machines
-    ):
-        return
-    largest = ", ".join(f"{m.get('CPU', 0):g} CPU and {m.get('GPU', 0):g} GPU" for m in machines)
-    raise StudyError(
-        f"resources_per_trial: a run asks for {wanted['cpu']:g} CPU and {wanted['gpu']:g} GPU, but "
-        f"the machines have {largest}; ask for less"
-    )
+def _bundles_by_config(asks: Sequence[Ask]) -> Callable[[dict[str, Any]], Any]:
+    """Tune asks for each trial; actors are used again by trials of equal bundles."""
+    made = {ask: bundles(ask) for ask in dict.fromkeys(asks)}
+    listed = [made[ask] for ask in asks]
+    return lambda config: listed[config["run"]["index"]]
 
 
 def _jobs(wave: Sequence[RunRequest]) -> Jobs:

@@ -1,6 +1,7 @@
 """What Tune tells while a wave runs: passed on to the listener, and used to end a wave."""
 
 import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from ray.tune.experiment import Trial as TuneTrial
 from phasetune.run.backend import announce, reported, started
 from phasetune.run.events import Listener, Noticed
 from phasetune.run.interrupt import StopSwitch
+from phasetune.run.ray.places import Place, is_lost
 from phasetune.run.ray.terminal import Terminal
 from phasetune.run.ray.trainable import KEY, STATE, TUNES_OWN
-from phasetune.run.ray.tries import Tries, cause_told, run_that_died
+from phasetune.run.ray.tries import Cause, Tries, cause_told, run_that_died
 from phasetune.run.request import RunRequest
 
 
@@ -34,12 +36,13 @@ class WaveCallback(Callback):
         self._announced: set[str] = set()
         self._listener = listener
         self._terminal = terminal
+        self._heard_at: dict[str, float] = {}
         self.running: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks beside the experiment; nothing of ours belongs there."""
         names = ("_jobs", "_requests", "_announced", "_listener", "_terminal")
-        return {**dict.fromkeys(names), "_max_failures": 0, "running": set()}
+        return {**dict.fromkeys(names), "_max_failures": 0, "_heard_at": {}, "running": set()}
 
     def on_trial_start(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
@@ -48,6 +51,7 @@ class WaveCallback(Callback):
         del iteration, trials, info
         first = self._job(trial)[0]
         self.running.add(trial.trial_id)
+        self._heard_at[trial.trial_id] = time.monotonic()
         self._tell(lambda: self._listener.notify(started(first)))
 
     def on_trial_result(
@@ -60,6 +64,7 @@ class WaveCallback(Callback):
     ) -> None:
         """Tell of a step, or how a run ended; the report of an end has no step of its own."""
         del iteration, trials, info
+        self._heard_at[trial.trial_id] = time.monotonic()
         request = self._requests.get(result.get(KEY, ""))
         if request is None:
             return
@@ -105,14 +110,34 @@ class WaveCallback(Callback):
         if request is None:
             return
         tries = Tries(request, max_failures=self._max_failures)
-        words = _last_error(trial)
-        found = tries.note_death(cause_told(words), words)
+        words, place = _last_error(trial), tries.place()
+        found = tries.note_death(self._cause(trial, request, words, place), words)
         if found.is_tried_again:
             message = (
-                f"{request.label}: {tries.told(found.cause)}; it is tried again, "
+                f"{request.label}: {_told(tries, found.cause, place)}; it is tried again, "
                 f"{found.tried + 1} of {found.allowed}"
             )
             self._tell(lambda: self._listener.notify(Noticed(message=message)))
+
+    def _cause(
+        self, trial: TuneTrial, request: RunRequest, words: str, place: Place | None
+    ) -> Cause:
+        """What Ray's words don't say: that the node is lost, or at a URI, that the run hung.
+
+        The traceback of a run that hung is written as its process ends, so at a URI it stays on its
+        machine, and what is known here is how long nothing was reported.
+        """
+        import ray
+
+        told = cause_told(words)
+        if told is not Cause.WORKER_DIED:
+            return told
+        if place is not None and is_lost(place, ray.nodes()):
+            return Cause.NODE_LOST
+        silent = time.monotonic() - self._heard_at.get(trial.trial_id, time.monotonic())
+        most = request.stall_timeout_seconds
+        is_stall = request.uri is not None and most is not None and silent >= most
+        return Cause.STALLED if is_stall else told
 
     def _start_next(self, trial: TuneTrial, ended: RunRequest) -> None:
         job = list(self._job(trial))
@@ -129,6 +154,13 @@ class WaveCallback(Callback):
     def _tell(self, tell: Any) -> None:
         with self._terminal.loudly(), contextlib.suppress(Exception):
             tell()
+
+
+def _told(tries: Tries, cause: Cause, place: Place | None) -> str:
+    """A clause on a death, for who is there."""
+    if cause is Cause.NODE_LOST and place is not None:
+        return f"its node {place.shown} was lost"
+    return tries.told(cause)
 
 
 def _last_error(trial: TuneTrial) -> str:

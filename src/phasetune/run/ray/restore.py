@@ -60,6 +60,11 @@ def restored_tuner(
         PhasetuneError: the study as it was kept can't be loaded or planned.
     """
     paths = ResultsPaths(results)
+    if paths.uri is not None:
+        raise StoreError(
+            f"a Tuner can't be restored from {paths.uri}: who can write there is not known from "
+            "here, and restoring runs what lies there; `phasetune run` goes on without it"
+        )
     study_paths = _study_of(paths, phase, study)
     with driving(paths, study_paths.root.name) as lock:
         lock.hold()

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from phasetune.errors import StoreError, StudyError
+from phasetune.run.ray.address import PRIVATE_SWITCH
 from phasetune.run.ray.guardian import guarded
+from phasetune.run.ray.joining import Head, reach
+from phasetune.run.ray.own_groups import own_groups
 from phasetune.run.ray.temporary import own_session, remove_session, temporary_folder
 from phasetune.run.ray.token import AUTHENTICATION, keep_token, make_token
-from phasetune.run.ray.watch import lost_process, shut_down
+from phasetune.run.ray.watch import bounded, lost_process, shut_down
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -28,7 +31,7 @@ ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 
-_PRIVATE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_PRIVATE = {PRIVATE_SWITCH: "0"}
 """Ray's own switch for machines that form no clusters: what it starts listens on loopback alone."""
 
 ARENAS = "MALLOC_ARENA_MAX"
@@ -37,13 +40,17 @@ from the heap that `allocator` keeps; with one of their own they would map large
 
 _DEFAULTS = {AUTHENTICATION: "token", ARENAS: "1"}
 
+JOIN_SECONDS = 60.0
+"""Ray looks 30 s for a node of the cluster on this machine."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What a Ray cluster has in all."""
+    """What a Ray cluster has in all; `warning` is what should be known of one that was joined."""
 
     cpus: float
     gpus: float
+    warning: str | None = None
 
 
 @contextlib.contextmanager
@@ -55,26 +62,24 @@ def cluster(address: str | None) -> Iterator[Cluster]:
     `RAY_AUTH_MODE=disabled`, Ray's own switch, no token is asked for.
 
     Raises:
-        StudyError: no cluster answers at the address.
+        StudyError: the cluster at the address can't be joined.
     """
     chosen = {name: os.environ.get(name) or value for name, value in _DEFAULTS.items()}
     with environment({**ENVIRONMENT, **chosen}):
         import ray
 
-        with contextlib.nullcontext() if ray.is_initialized() else _connected(address):
+        with contextlib.nullcontext() if ray.is_initialized() else _connected(address) as warning:
             found = ray.cluster_resources()
-            yield Cluster(cpus=found.get("CPU", 1.0), gpus=found.get("GPU", 0.0))
+            yield Cluster(cpus=found.get("CPU", 1.0), gpus=found.get("GPU", 0.0), warning=warning)
 
 
-def _connected(address: str | None) -> contextlib.AbstractContextManager[None]:
-    from ray._raylet import Config  # type: ignore[attr-defined]
-
-    Config.initialize("")  # what Ray read of the environment when it was imported may be old
+def _connected(address: str | None) -> contextlib.AbstractContextManager[str | None]:
     return _private() if address is None else _joined(address)
 
 
 @contextlib.contextmanager
 def _private() -> Iterator[None]:
+    _read_environment_anew()
     make_token()
     keep_token()
     with guarded(temporary_folder()):
@@ -88,13 +93,23 @@ def _private() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _joined(address: str) -> Iterator[None]:
+def _joined(address: str) -> Iterator[str | None]:
     keep_token()
-    try:
-        _join(address)
-        yield
-    finally:
-        shut_down()
+    head = reach(address)
+    with environment({AUTHENTICATION: "token" if head.asks_for_token else "disabled"}):
+        _read_environment_anew()
+        try:
+            _join(head)
+            yield head.warning
+        finally:
+            shut_down()
+
+
+def _read_environment_anew() -> None:
+    """What Ray read of the environment when it was imported may be old."""
+    from ray._raylet import Config  # type: ignore[attr-defined]
+
+    Config.initialize("")
 
 
 def _start() -> None:
@@ -106,7 +121,7 @@ def _start() -> None:
     import ray
 
     try:
-        with environment(_PRIVATE), _loopback_alone():
+        with environment(_PRIVATE), _loopback_alone(), own_groups():
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -120,16 +135,21 @@ def _start() -> None:
         ) from error
 
 
-def _join(address: str) -> None:
+def _join(head: Head) -> None:
+    """Whatever keeps this process from joining, Ray raises plain exceptions for it."""
     import ray
 
+    def join() -> None:
+        ray.init(address=head.address, log_to_driver=False, logging_level=logging.ERROR)
+
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
+        bounded(join, seconds=JOIN_SECONDS)
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StudyError(
-            f"--address {address}: no Ray cluster could be joined there: {first}; start one with "
-            "`ray start --head` and the same RAY_AUTH_MODE=token, or leave --address out"
+            f"--address {head.address}: the cluster there can't be joined: {first}; a study is "
+            "started on one of its machines: make this one by `RAY_AUTH_MODE=token ray start "
+            f"--address {head.address}`, or start the study on the head"
         ) from error
 
 

@@ -5,26 +5,34 @@ left of the trunk.
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from phasetune.errors import PhasetuneError
 from phasetune.run.allocator import keep_heap
+from phasetune.run.context import RunStopped
 from phasetune.run.execute import execute
 from phasetune.run.machine import device_for
-from phasetune.run.ray.tries import Tries
+from phasetune.run.ray.places import Place, request_at, this_place
+from phasetune.run.ray.tries import Mark, Tries
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.failures import FailureStore
+from phasetune.store.remote.mirror import is_there
 from phasetune.store.workers import count_as_worker
 
 STATE = "run_state"
 KEY = "run_key"
 REASON = "run_reason"
 _POLL_SECONDS = 0.2
+_POLL_SECONDS_AT_URI = 2.0
+_FOLDERS_PER_TRY = 10_000
+_DISTINCT_TRIES = 100  # the numbers in Tune's names have six digits
 TUNES_OWN = frozenset(
     {
         "config", "date", "done", "experiment_tag",
@@ -47,39 +55,45 @@ def execute_in_worker(
     """
     from ray import tune
 
-    for planned in jobs[config["run"]["index"]]:
-        request = planned.here()
-        _enter(request)
+    for request in jobs[config["run"]["index"]]:
         end = _end_of(request, max_failures)
         tune.report({**end, KEY: request.run.key})
         if end[STATE] in (RunState.STOPPED, RunState.REFUSED):
             return
 
 
-def _end_of(request: RunRequest, max_failures: int) -> dict[str, Any]:
-    channel = _TuneChannel(request)
-    if channel.stop_asked():
-        return {STATE: str(RunState.STOPPED)}
+def _end_of(planned: RunRequest, max_failures: int) -> dict[str, Any]:
+    place = this_place()
     try:
-        if _has_failed(request, max_failures):
-            return {STATE: str(RunState.FAILED)}
-        state = execute(request, channel, device=device_for(_granted_gpus()), is_worker=True)
+        request = request_at(place, planned)
+        enter(request)
+        state = _execute(request, place, max_failures)
+        return {**_final_metrics(request), STATE: str(state)}
     except PhasetuneError as error:
         return {STATE: str(RunState.REFUSED), REASON: str(error)}
-    return {**_final_metrics(request), STATE: str(state)}
 
 
-def _has_failed(request: RunRequest, max_failures: int) -> bool:
-    """Whether it failed before the worker died with a later run, or died too often itself."""
-    run, store = request.run, request.paths.store
-    if ArtifactStore(store).get(run.stage, run.key) is not None:
-        return False
-    if FailureStore(store).get(run.stage, run.key) is not None:
-        return True
-    return not Tries(request, max_failures=max_failures).begin()
+def _execute(request: RunRequest, place: Place, max_failures: int) -> RunState:
+    channel = _TuneChannel(request, Tries(request, max_failures=max_failures))
+    if channel.stop_asked():
+        return RunState.STOPPED
+    if not _is_done(request) and (_has_failed(request) or not channel.begin(place)):
+        return RunState.FAILED
+    granted = replace(request, gpu_part=_granted_part())
+    return execute(granted, channel, device=device_for(_granted_gpus()), is_worker=True)
 
 
-def _enter(request: RunRequest) -> None:
+def _is_done(request: RunRequest) -> bool:
+    return ArtifactStore(request.paths.store).get(request.run.stage, request.run.key) is not None
+
+
+def _has_failed(request: RunRequest) -> bool:
+    """Whether it failed before the worker died with a later run."""
+    return FailureStore(request.paths.store).get(request.run.stage, request.run.key) is not None
+
+
+def enter(request: RunRequest) -> None:
+    """Make this process a worker of a run's study."""
     # else each checkpoint is news to Ray, and a line in the log of what the run prints
     logging.getLogger("ray").setLevel(logging.WARNING)
     folder = request.workload.working_directory
@@ -98,6 +112,14 @@ def _granted_gpus() -> int:
     return len(ray.get_gpu_ids())
 
 
+def _granted_part() -> float:
+    """Of one GPU, where a part of it was granted; else 1."""
+    import ray
+
+    granted = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0)
+    return float(granted) if 0 < granted < 1 else 1.0
+
+
 def _final_metrics(request: RunRequest) -> dict[str, float]:
     found = ArtifactStore(request.paths.store).get(request.run.stage, request.run.key)
     return {} if found is None else flat_for_tune(found.metrics)
@@ -113,21 +135,49 @@ def flat_for_tune(metrics: Mapping[str, float]) -> dict[str, float]:
 class _TuneChannel:
     """Reports to Tune; is asked to stop by a file, which works wherever the storage is seen."""
 
-    def __init__(self, request: RunRequest) -> None:
+    def __init__(self, request: RunRequest, tries: Tries) -> None:
         self._key = request.run.key
+        self._tries = tries
+        self._mark: Mark | None = None
         self._stop_file = request.stop_file
+        self._poll_seconds = _POLL_SECONDS if request.uri is None else _POLL_SECONDS_AT_URI
         self._asked = False
-        self._looked_at = 0.0
+        self._looked_at = -math.inf
+
+    def begin(self, place: Place) -> bool:
+        """Begin a try, where there is one left."""
+        self._mark = self._tries.begin(place)
+        if self._mark is not None:
+            _number_apart(self._mark)
+        return self._mark is not None
 
     def stop_asked(self) -> bool:
         now = time.monotonic()
-        if not self._asked and now - self._looked_at > _POLL_SECONDS:
+        if not self._asked and now - self._looked_at > self._poll_seconds:
             self._looked_at = now
-            self._asked = self._stop_file.exists()
+            self._asked = is_there(self._stop_file)
         return self._asked
+
+    def is_superseded(self) -> bool:
+        return self._mark is not None and not self._tries.is_newest(self._mark)
 
     def send(self, row: Mapping[str, float], checkpoint: Path | None) -> None:
         from ray import tune
 
+        if checkpoint is not None and self.is_superseded():
+            raise RunStopped
         kept = None if checkpoint is None else tune.Checkpoint.from_directory(str(checkpoint))
         tune.report({**flat_for_tune(row), KEY: self._key}, checkpoint=kept)
+
+
+def _number_apart(mark: Mark) -> None:
+    """Let Tune's names for this try's checkpoints be none that the try before may use still.
+
+    Tune goes on counting from the last one that the driver heard of, and writes into the folder
+    that is there.
+    """
+    from ray.train._internal.session import get_session
+
+    storage, tried = get_session().storage, (mark.number - 1) % _DISTINCT_TRIES
+    first = tried * _FOLDERS_PER_TRY
+    storage.current_checkpoint_index = max(storage.current_checkpoint_index, first)

@@ -3,22 +3,32 @@
 Tune counts failures without their cause, so the count is kept here, in the attempt's folder. Who
 executes a run marks each begin; a mark of a run that has no end, while nobody executes it, is a
 death. A worker that dies by itself is tried again `max_failures` times, and a run that hangs once,
-whatever `max_failures` says. What a failure says follows from these rules alone and not from what
-else happened to the run: it becomes part of the report.
+whatever `max_failures` says. A node that is lost is no fault of the run: that has ten more tries.
+What a failure says follows from these rules alone and not from what else happened to the run: it
+becomes part of the report.
+
+A node that is cut off is lost too, but goes on by itself for a while. So the newest mark also says
+whose checkpoints and results count; a worker that finds a newer one than its own keeps its to
+itself.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from phasetune.run.ray.places import Place
 from phasetune.run.request import RunRequest
 from phasetune.store.artifacts import ArtifactStore
+from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import commit, write_text
 from phasetune.store.failures import Failure, FailureStore
 from phasetune.store.paths import run_folder
+from phasetune.store.remote.mirror import bring
 
 STALL_RETRIES = 1
+NODE_RETRIES = 10
 _BEGUN = "begun"
 
 
@@ -39,7 +49,9 @@ _TOLD = {
 _WAY_OUT = {
     Cause.STALLED: "let it report, or raise stall_timeout_seconds",
     Cause.OUT_OF_MEMORY: "let it take less, or fewer runs at once (max_concurrent_trials)",
+    Cause.NODE_LOST: "find out what ends the nodes",
 }
+_OWN_COUNT = {Cause.STALLED: STALL_RETRIES, Cause.NODE_LOST: NODE_RETRIES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,31 +73,44 @@ class Verdict:
 def verdict(deaths: Sequence[Cause], *, max_failures: int) -> Verdict:
     """What follows from the deaths of a run, of which there is at least one.
 
-    Stalls are counted apart from all other deaths.
+    Stalls and lost nodes are counted apart, each for itself.
     """
     cause = deaths[-1]
-    is_stall = cause is Cause.STALLED
-    allowed = 1 + (STALL_RETRIES if is_stall else max_failures)
-    tried = sum((death is Cause.STALLED) == is_stall for death in deaths)
+    allowed = 1 + _OWN_COUNT.get(cause, max_failures)
+    same = [death == cause if cause in _OWN_COUNT else death not in _OWN_COUNT for death in deaths]
+    tried = sum(same)
     # a worker that was to record the end may have died over it, which is no try
     return Verdict(cause=cause, tried=min(tried, allowed), allowed=allowed)
 
 
 def most_deaths(*, runs: int, max_failures: int) -> int:
     """How often the worker of a job of some runs may die before all of them are given up."""
-    return runs * (max_failures + 1 + STALL_RETRIES)
+    return runs * (max_failures + 1 + STALL_RETRIES + NODE_RETRIES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """The begin of a try, by its number; of two with one number the later name is the newer."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name.partition("-")[0])
 
 
 class Tries:
-    """The tries of one run in one attempt; to be asked while nobody executes the run."""
+    """The tries of one run in one attempt."""
 
     def __init__(self, request: RunRequest, *, max_failures: int) -> None:
         self._request = request
         self._max_failures = max_failures
         self._folder = request.attempt / "tries" / run_folder(request.run.stage, request.run.key)
 
-    def begin(self) -> bool:
+    def begin(self, place: Place) -> Mark | None:
         """Mark the begin of a try; or record the failure where there is none left.
+
+        To be asked while nobody executes the run, as far as that is known.
 
         Raises:
             StoreError: the mark or the record can't be written.
@@ -93,9 +118,25 @@ class Tries:
         deaths = self.deaths()
         if deaths and not verdict(deaths, max_failures=self._max_failures).is_tried_again:
             self.give_up()
-            return False
-        self._mark(len(deaths) + 1)
-        return True
+            return None
+        return self._mark(len(deaths) + 1, place)
+
+    def is_newest(self, mark: Mark) -> bool:
+        """Whether no other try has begun since.
+
+        Raises:
+            StoreError: the results are at a URI that can't be reached.
+        """
+        bring(self._folder)
+        return self._marks()[-1:] == [mark.path]
+
+    def place(self) -> Place | None:
+        """Where the newest try was begun whose end is not known; None where that is not known."""
+        bring(self._folder)
+        marks = self._marks()
+        if not marks or self._words(self._newest) is not None:
+            return None
+        return Place.read(read_document(marks[-1]))
 
     def note_death(self, cause: Cause, words: str) -> Verdict:
         """Keep why the newest try ended; a stall is known by the traceback that it left.
@@ -105,14 +146,20 @@ class Tries:
         Raises:
             StoreError: it can't be written.
         """
+        bring(self._folder)
         if self._newest == 0 or self._words(self._newest) is not None:
-            self._mark(self._newest + 1)
+            self._mark(self._newest + 1, None)
         if self.deaths()[-1] is not Cause.STALLED:
             write_text(self._path(self._newest, cause), words)
         return verdict(self.deaths(), max_failures=self._max_failures)
 
     def deaths(self) -> list[Cause]:
-        """The cause of each death, in order."""
+        """The cause of each death, in order.
+
+        Raises:
+            StoreError: the results are at a URI that can't be reached.
+        """
+        bring(self._folder)
         newest, stall = self._newest, self._request.stall_file
         if newest and _text(stall):
             commit(stall, self._path(newest, Cause.STALLED))
@@ -145,10 +192,16 @@ class Tries:
 
     @property
     def _newest(self) -> int:
-        return sum(1 for _ in self._folder.glob(f"*-{_BEGUN}"))
+        return max((Mark(path=path).number for path in self._marks()), default=0)
 
-    def _mark(self, number: int) -> None:
-        write_text(self._folder / f"{number:04d}-{_BEGUN}", "")
+    def _marks(self) -> list[Path]:
+        return sorted(self._folder.glob(f"*-{_BEGUN}-*"))
+
+    def _mark(self, number: int, place: Place | None) -> Mark:
+        """Two workers that don't know of each other write two marks, and never over one."""
+        mark = Mark(path=self._folder / f"{number:04d}-{_BEGUN}-{uuid.uuid4().hex[:12]}.json")
+        write_document(mark.path, {} if place is None else place.content())
+        return mark
 
     def _cause(self, number: int) -> Cause:
         known = (cause for cause in reversed(Cause) if self._path(number, cause).exists())

@@ -1,23 +1,32 @@
-"""Notices that a private cluster is gone, while a call into Ray can't.
+"""Notices that the cluster is gone, while a call into Ray can't.
 
 When the server that knows a cluster (GCS) dies, Ray's core blocks for a minute in calls that no
 signal interrupts, and ends the process then; without its raylet it waits for ever. So such a call
-is made in a thread of its own, and the main thread looks after Ray's processes meanwhile.
+is made in a thread of its own, and the main thread looks after Ray's processes meanwhile, or after
+the head of a cluster that was joined (`head`).
 """
 
+import atexit
 import ctypes
+import os
+import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
-from phasetune.errors import StoreError
+from phasetune.errors import PhasetuneError, StoreError
+from phasetune.run.interrupt import StopSwitch
+from phasetune.run.ray.head import head_watch
 
 SHUTDOWN_SECONDS = 20.0
 _POLL_SECONDS = 0.2
 _NEEDED = ("gcs_server", "raylet")
 
 Result = TypeVar("Result")
+
+_lost_head = threading.Event()
 
 
 def lost_process() -> str | None:
@@ -34,31 +43,55 @@ def lost_process() -> str | None:
     return None
 
 
-def watched(call: Callable[[], Result]) -> Result:
+def watched(call: Callable[[], Result], *, stop: StopSwitch) -> Result:
     """Call something that calls Ray.
 
     Raises:
-        StoreError: the cluster that this process started is gone.
+        Interrupted: the cluster that this process started is gone, and an end was asked for.
+        StoreError: it is gone by itself, or the head of the one that it joined.
     """
-    future, thread = _started(call)
+    (future, thread), head = _started(call), head_watch()
     try:
         while not wait([future], timeout=_POLL_SECONDS).done:
-            _raise_if_lost()
+            _raise_if_lost(stop)
+            if head is not None:
+                _noted(head.refuse_lost)
     except BaseException:
         _end_thread(thread)
         raise
     if future.exception() is not None:
-        _raise_if_lost()
+        _raise_if_lost(stop)
+        if head is not None and not isinstance(future.exception(), PhasetuneError):
+            _noted(head.refuse_silent)
+    return future.result()
+
+
+def bounded(call: Callable[[], Result], *, seconds: float) -> Result:
+    """Call something that calls Ray, and wait no longer than this for it.
+
+    Raises:
+        TimeoutError: it goes on, for nobody.
+    """
+    future, thread = _started(call)
+    if not wait([future], timeout=seconds).done:
+        _end_thread(thread)
+        raise TimeoutError(f"it took longer than {seconds:g} s")
     return future.result()
 
 
 def shut_down() -> None:
     """Leave Ray, and end the cluster that this process started; not waited for much longer than it
     takes, since what does not end is ended by the guardian.
+
+    Ray is not told to leave a cluster whose head is lost: its core would abort this process when it
+    meets another one there. So this process can join no other cluster.
     """
     import ray
     from ray._private import worker
 
+    if _lost_head.is_set():
+        atexit.unregister(worker.shutdown)
+        return
     if lost_process() is not None and worker._global_node is not None:
         worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
     future, _ = _started(ray.shutdown)
@@ -66,13 +99,35 @@ def shut_down() -> None:
         future.result()
 
 
-def _raise_if_lost() -> None:
+def end_without_ray(code: str | int | None) -> None:
+    """End this process at once where the head of its cluster is lost: all is told and written, and
+    what Ray has left in it would hold up a regular end for a minute, or abort it.
+    """
+    if _lost_head.is_set():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def _noted(refuse: Callable[[], None]) -> None:
+    try:
+        refuse()
+    except StoreError:
+        _lost_head.set()
+        raise
+
+
+def _raise_if_lost(stop: StopSwitch) -> None:
+    """Job managers signal every process of a study, and the cluster may be the first to hear."""
     lost = lost_process()
-    if lost is not None:
-        raise StoreError(
-            f"Ray's {lost}, and with it the cluster that runs were executed in; nothing is lost, "
-            "run again"
-        )
+    if lost is None:
+        return
+    time.sleep(_POLL_SECONDS)
+    stop.raise_if_asked()
+    raise StoreError(
+        f"Ray's {lost}, and with it the cluster that runs were executed in; nothing is lost, run "
+        "again"
+    )
 
 
 def _started(call: Callable[[], Result]) -> tuple[Future[Result], threading.Thread]:

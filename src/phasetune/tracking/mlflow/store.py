@@ -27,6 +27,7 @@ from phasetune.store.lock_file import LockFile, NoLocksError
 from phasetune.store.masking import masked
 from phasetune.store.paths import ResultsPaths
 from phasetune.tracking.contract import Forgotten, Unavailable
+from phasetune.tracking.places import results_folder
 from phasetune.tracking.settings import unless_set
 
 VARIABLE = "MLFLOW_TRACKING_URI"
@@ -84,8 +85,9 @@ def mlflow_place(target: str | None, results: ResultsPaths) -> MlflowPlace:
             is_shared=False,
         )
     if uri.startswith(_SQLITE):
-        start = results.root if target else Path.cwd()
-        file = _plain((start / uri.removeprefix(_SQLITE).partition("?")[0]).absolute())
+        named = uri.removeprefix(_SQLITE).partition("?")[0]
+        start = results_folder(results, named, tracker="mlflow") if target else Path.cwd()
+        file = _plain((start / named).absolute())
         options = uri.partition("?")[1:]
         artifacts = file.with_name(f"{file.stem}-artifacts")
         return MlflowPlace(
