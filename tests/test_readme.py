@@ -36,7 +36,7 @@ def test_the_tree_shows_every_file_and_nothing_else() -> None:
         path.relative_to(ROOT).as_posix()
         for folder in SHOWN
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".md", ".yaml"} and ".egg-info" not in str(path)
+        if path.suffix in {".py", ".md", ".yaml", ".sh"} and ".egg-info" not in str(path)
     }
     packages = {path for path in there if path.endswith("/__init__.py")}
     packages.discard("src/phasetune/__init__.py")

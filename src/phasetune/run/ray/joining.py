@@ -1,5 +1,6 @@
-"""Before a cluster is joined: is it there, does it ask for a token, is this the right one, does it
-run the same Ray? Each answer that keeps a study from joining is one sentence, told within seconds.
+"""Whether a cluster can be joined, asked before Ray is: within seconds, and told in one sentence.
+
+Is it there, does it ask for a token, is this the right one, does it run the same Ray?
 """
 
 import json
