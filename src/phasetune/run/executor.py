@@ -165,11 +165,20 @@ class Executor:
                 self._stop.followed_by(self._tell_stopping),
             ):
                 self._backend.execute(requests, listener=told, stop=self._stop)
-        finally:
-            self._note_executed(requests)
-            self._lock.hold()  # who was taken for dead meanwhile says so, and decides nothing
+        except StoreError:
+            with suppress(StoreError):  # what ended the wave is what is to be told
+                self._close_wave(requests)
+            raise
+        except BaseException:
+            self._close_wave(requests)
+            raise
+        self._close_wave(requests)
         self._stop.raise_if_asked()
         self._count_lost(requests)
+
+    def _close_wave(self, requests: Sequence[RunRequest]) -> None:
+        self._note_executed(requests)
+        self._lock.hold()  # who was taken for dead meanwhile says so, and decides nothing
 
     def _tell_stopping(self) -> None:
         """Called by a signal, perhaps in the middle of a line that is being printed."""
