@@ -5,16 +5,15 @@ them as in `ray_nodes.py`.
 """
 
 import contextlib
-import os
 import secrets
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 from phasetune.run.ray.session import environment as set_environment
-from ray_nodes import OBJECT_STORE_BYTES
+from ray_nodes import END_SECONDS, OBJECT_STORE_BYTES
 
 
 @dataclass(kw_only=True)
@@ -39,6 +38,12 @@ class NodeHere:
         pid: int = self.ray_node.all_processes[name][0].process.pid
         return pid
 
+    def kill(self, name: str) -> None:
+        """Kill one of its own processes, and wait, since its children see it until then."""
+        process = self.ray_node.all_processes[name][0].process
+        process.kill()
+        process.wait(END_SECONDS)
+
 
 class NodesHere:
     """A cluster of such nodes, and what may happen to it."""
@@ -48,7 +53,7 @@ class NodesHere:
 
     def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
         token = folder / "token"
-        token.write_text(secrets.token_hex(32))
+        token.write_text(_token())
         token.chmod(0o600)
         self.environment = {
             **environment,
@@ -79,13 +84,13 @@ class NodesHere:
 
     def lose(self, node: NodeHere) -> None:
         """Kill the raylet of a node; the rest of Ray on it ends by itself."""
-        os.kill(node.process("raylet"), signal.SIGKILL)
+        node.kill("raylet")
 
     def lose_head(self) -> None:
         """Kill what knows the cluster, and the raylet beside it."""
         head = NodeHere(ray_node=self._cluster.head_node, cpus=0)
         for name in ("gcs_server", "raylet"):
-            os.kill(head.process(name), signal.SIGKILL)
+            head.kill(name)
 
     def restart(self, *nodes: NodeHere) -> None:
         """End every process of the cluster, and start it anew, with these nodes."""
@@ -108,6 +113,12 @@ class NodesHere:
 
     def _add(self, cpus: int) -> Any:
         return self._cluster.add_node(num_cpus=cpus, object_store_memory=OBJECT_STORE_BYTES)
+
+
+@cache
+def _token() -> str:
+    """Ray reads it once in a process."""
+    return secrets.token_hex(32)
 
 
 def _executes(pid: str) -> bool:

@@ -214,7 +214,7 @@ NESTED: dict[str, Any] = {
         "warn_only": False,
         "cudnn_benchmark": True,
     },
-    "resources_per_trial": {"cpu": 2, "gpu": 0},
+    "resources_per_trial": {"cpu": 2, "gpu": 0, "accelerator": "A100", "labels": {"zone": "b"}},
     "replicates": {"seeds": 2, "folds": 3},
     "objective": {"metric": "other", "mode": "min", "on": "test"},
     "final": {"refit": False, "test": False},

@@ -6,6 +6,7 @@ One test runs on a real GPU, and is skipped where there is none.
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,14 @@ def study(scripted_study: StudyMaker, tmp_path: Path) -> MakeStudy:
 
 @pytest.fixture
 def _gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine says that it has a GPU; torch is not asked."""
+    """This machine says that it has a GPU; torch, which an earlier test may have loaded, is not
+    asked.
+    """
 
     def device(_: object, *, uses_gpu: bool = True) -> str:
         return "cuda" if uses_gpu else "cpu"
 
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(backend, "device_of_this_process", device)
     monkeypatch.setattr(changes, "device_of_this_process", device)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from phasetune.run.ray.places import node_of
 from phasetune.run.ray.trainable import TUNES_OWN, flat_for_tune
+from phasetune.run.ray.tries import actor_told
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -51,6 +53,24 @@ def test_a_dead_worker_starts_the_trainable_anew_in_the_same_folder(tmp_path: Pa
     (result,) = fit(trainable, tmp_path, 1, failure_config=tune.FailureConfig(max_failures=1))
     assert result.error is None
     assert result.metrics["training_iteration"] == 1
+
+
+def test_the_message_on_a_dead_worker_names_it_and_its_node_is_known_still(tmp_path: Path) -> None:
+    import ray
+    from ray import tune
+
+    def trainable(config: dict[str, Any]) -> None:
+        if not list(tmp_path.glob("worked-*")):
+            (tmp_path / f"worked-{ray.get_runtime_context().get_actor_id()}").touch()
+            os._exit(1)
+        tune.report({"iteration": 1})
+
+    again = tune.FailureConfig(max_failures=1)
+    fit(trainable, tmp_path, 1, failure_config=again)
+    (worked,) = (path.name.partition("-")[2] for path in tmp_path.glob("worked-*"))
+    (message,) = tmp_path.glob("fact/*/error.txt")
+    assert actor_told(message.read_text()) == worked
+    assert node_of(worked) == ray.nodes()[0]["NodeID"]
 
 
 def test_the_newest_checkpoint_is_kept_whole(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from phasetune.run.ray.tries import (
     Cause,
     Mark,
     Tries,
+    actor_told,
     cause_told,
+    give_worker_up,
     most_deaths,
     run_that_died,
     verdict,
@@ -26,8 +28,9 @@ DIED, MEMORY, NODE, STALLED = (
     Cause.NODE_LOST,
     Cause.STALLED,
 )
-HERE = Place(node="1f", address="10.0.0.1", host="a", pid=17)
-THERE = Place(node="2e", address="10.0.0.2", host="b", pid=18)
+ACTOR = "2fdf8500b60179f1718c604c01000000"
+HERE = Place(node="1f", address="10.0.0.1", host="a", actor="a1")
+THERE = Place(node="2e", address="10.0.0.2", host="b", actor="b1")
 
 
 def request(root: Path, key: str = "k") -> RunRequest:
@@ -74,6 +77,22 @@ def test_tune_tries_often_enough_for_every_run_of_a_job(max_failures: int) -> No
     worst = [DIED] * max_failures + [STALLED] + [NODE] * (NODE_RETRIES + 1)
     assert most_deaths(runs=1, max_failures=max_failures) >= len(worst)
     assert most_deaths(runs=3, max_failures=max_failures) >= 3 * len(worst)
+
+
+@pytest.mark.parametrize(
+    ("words", "actor"),
+    [
+        (
+            f"unexpectedly before finishing this task.\n\tclass_name: F\n\tactor_id: {ACTOR}\n",
+            ACTOR,
+        ),
+        (f"The actor {ACTOR} is unavailable: The actor is temporarily unavailable: Rpc", ACTOR),
+        ("The actor died because its node has died. Node Id: 1f", None),
+    ],
+    ids=["died", "unavailable", "unnamed"],
+)
+def test_ray_says_which_worker_it_means(words: str, actor: str | None) -> None:
+    assert actor_told(words) == actor
 
 
 @pytest.mark.parametrize(
@@ -186,6 +205,21 @@ def test_only_the_newest_try_counts_and_all_agree_which_that_is(tmp_path: Path) 
     assert (first.number, second.number) == (1, 2)
     assert not cut_off.is_newest(first)
     assert elsewhere.is_newest(second)
+
+
+def test_a_worker_that_was_given_up_begins_nothing_and_holds_nothing_against_the_run(
+    tmp_path: Path,
+) -> None:
+    job = [request(tmp_path, key) for key in ("a", "b")]
+    cut_off, elsewhere = (Tries(job[0], max_failures=0) for _ in range(2))
+    give_worker_up(job[0], HERE.actor)
+    assert cut_off.note_death(NODE, "Node Id: 1f").is_tried_again
+    newest = elsewhere.begin(THERE)
+    assert newest is not None
+    assert cut_off.begin(HERE) is None
+    assert Tries(job[1], max_failures=0).begin(HERE) is None
+    assert elsewhere.is_newest(newest)
+    assert FailureStore(job[0].paths.store).get("s", "a") is None
 
 
 def test_of_tries_that_begin_at_once_one_counts(tmp_path: Path) -> None:
