@@ -2,8 +2,9 @@
 
 Each node has a network namespace of its own, which takes root (`tests/ray_nodes.py`). First, runs
 that do nothing on the three nodes, one CPU each and two at a time, against a private local cluster,
-start-up apart. Then one long run, whose node is killed and whose node's link is cut, again and
-again: how long until its next step is reported from elsewhere, and how many steps are taken again.
+start-up apart; from studies of few and of many follows what each more costs, without what a wave
+does once. Then one long run, whose node is killed and whose node's link is cut, again and
+again: how long until its next step is kept from elsewhere, and how many steps are taken again.
 
     python benchmarks/three_nodes.py [RUNS] [LOSSES]
 """
@@ -18,13 +19,14 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from measuring import milliseconds, spread, timed
+from measuring import in_turn, milliseconds, spread, timed
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from phasetune import Study, run_study
 from phasetune.run.ray.session import cluster
 from phasetune.run.ray.terminal import Terminal
+from phasetune.run.ray.trainable import FOLDERS_PER_TRY
 from ray_nodes import Node, NodesApart, wait_for, why_not_apart
 from scripted import LOG, PAUSE
 from torture.victim import STUDY, Victim
@@ -32,7 +34,8 @@ from torture.victim import STUDY, Victim
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 50
 LOSSES = int(sys.argv[2]) if len(sys.argv) > 2 else 5
 CUTS = 3
-REPEATS = 5
+MANY = 3
+PAIRS = 5
 STEP_SECONDS = 0.2
 MOST_SECONDS = 120.0
 STEPS = 3000
@@ -45,8 +48,23 @@ LONG = {
 _DRIVE = "--drive"
 
 
-def drive(address: str | None, *, runs: int) -> None:
-    """In a process of its own: a study of runs that do nothing, several times; prints seconds."""
+def drive(address: str | None) -> None:
+    """In a process of its own: studies of few and of many runs that do nothing, in turn; prints
+    their seconds.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        terminal = Terminal(Path(folder) / "ray.log")
+        with terminal.quietly(), cluster(address):
+            sides = {
+                str(runs): partial(_seconds, runs, folder=Path(folder), address=address)
+                for runs in (RUNS, MANY * RUNS)
+            }
+            sides[str(RUNS)]()  # the first imports
+            found = in_turn(sides, pairs=PAIRS)
+    print(json.dumps(found))
+
+
+def _seconds(runs: int, *, folder: Path, address: str | None) -> float:
     study = Study.model_validate(
         {
             "name": "trivial",
@@ -58,19 +76,12 @@ def drive(address: str | None, *, runs: int) -> None:
             "final": {"refit": False, "test": False},
         }
     )
-    with tempfile.TemporaryDirectory() as folder:
-        terminal = Terminal(Path(folder) / "ray.log")
-        with terminal.quietly(), cluster(address):
-            found = list[float]()
-            for number in range(REPEATS + 1):
-                at = Path(folder) / str(number)
-                go = partial(run_study, study, results=at, address=address, max_concurrent=2)
-                found.append(timed(go))
-    print(json.dumps(found[1:]))  # the first imports
+    results = Path(tempfile.mkdtemp(dir=folder))
+    return timed(partial(run_study, study, results=results, address=address, max_concurrent=2))
 
 
-def driven(address: str | None, nodes: NodesApart) -> list[float]:
-    """What `drive` printed, on the head node where it has an address."""
+def driven(address: str | None, nodes: NodesApart) -> tuple[list[float], list[float]]:
+    """What `drive` printed for few and for many runs, on the head node where it has an address."""
     prefix = [] if address is None else nodes.prefix
     done = subprocess.run(  # noqa: S603
         [*prefix, sys.executable, __file__, str(RUNS), str(LOSSES), _DRIVE, address or "private"],
@@ -79,8 +90,8 @@ def driven(address: str | None, nodes: NodesApart) -> list[float]:
         capture_output=True,
         text=True,
     )
-    found: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return found[str(RUNS)], found[str(MANY * RUNS)]
 
 
 class LongRun:
@@ -108,9 +119,18 @@ class LongRun:
 
     def node(self) -> Node:
         """The node that the newest try of the run was begun on."""
-        marks = sorted(self.victim.results.glob("long/phases/*/attempts/*/tries/train-*/*-begun-*"))
-        place = json.loads(marks[-1].read_text())
+        place = json.loads(self._mark().read_text())
         return next(node for node in self._nodes.nodes if node.hosts(place))
+
+    def goes_on(self) -> bool:
+        """Whether the newest try has kept a step; each try counts its checkpoints apart."""
+        first = (int(self._mark().name.partition("-")[0]) - 1) * FOLDERS_PER_TRY
+        kept = self.victim.results.glob("long/phases/*/attempts/*/train-*/checkpoint_*")
+        return any(int(path.name.rpartition("_")[2]) >= first for path in kept)
+
+    def _mark(self) -> Path:
+        found = self.victim.results.glob("long/phases/*/attempts/*/tries/train-*/*-begun-*")
+        return max(found)
 
     def wait_for_steps(self, count: int) -> None:
         """Wait until so many more steps were taken."""
@@ -118,7 +138,7 @@ class LongRun:
         wait_for(lambda: len(self.steps()) >= most, seconds=MOST_SECONDS)
 
     def recovery_seconds(self, *, is_cut: bool) -> float:
-        """Lose the node of the run, and give it back; the seconds until the next step."""
+        """Lose the node of the run, and give it back; the seconds until another keeps a step."""
         self.wait_for_steps(10)
         lost = self.node()
         if is_cut:
@@ -126,8 +146,7 @@ class LongRun:
         else:
             self._nodes.lose(lost)
         began = time.monotonic()
-        wait_for(lambda: self.node() is not lost, seconds=MOST_SECONDS)
-        self.wait_for_steps(1)
+        wait_for(lambda: self.node() is not lost and self.goes_on(), seconds=MOST_SECONDS)
         seconds = time.monotonic() - began
         self._nodes.mend(lost)
         self._nodes.end(lost)
@@ -135,36 +154,45 @@ class LongRun:
         return seconds
 
 
+def costs(folder: Path) -> None:
+    """What a run costs on the three nodes, and on a private cluster."""
+    with NodesApart(folder, environment={}, head_cpus=1) as nodes:
+        nodes.add()
+        nodes.add()
+        for title, address in (("three nodes", nodes.address), ("private", None)):
+            few, many = driven(address, nodes)
+            more = [(b - a) / (RUNS * (MANY - 1)) for a, b in zip(few, many, strict=True)]
+            print(f"{title}: {RUNS} runs: {spread(few)} s, {milliseconds(few, of=RUNS)} a run;")
+            print(f"  {MANY * RUNS} runs: {spread(many)} s; {milliseconds(more)} for each more")
+
+
+def losses(folder: Path) -> None:
+    """How long it takes to go on elsewhere."""
+    environment = {LOG: str(folder / "study" / "steps.log"), PAUSE: str(STEP_SECONDS)}
+    with NodesApart(folder, environment=environment) as nodes:
+        nodes.add()
+        nodes.add()
+        run = LongRun(nodes, folder / "study")
+        for title, count, is_cut in (("killed", LOSSES, False), ("cut off", CUTS, True)):
+            before = run.repeated()
+            times = [run.recovery_seconds(is_cut=is_cut) for _ in range(count)]
+            again = run.repeated() - before
+            print(f"its node is {title}: {spread(times)} s until its next step; {again} steps")
+            print(f"  of {STEP_SECONDS:g} s taken again in {count} losses", flush=True)
+        run.victim.end(run.process)
+
+
 def main() -> None:
     reason = why_not_apart()
     if reason is not None:
         sys.exit(reason)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        environment = {LOG: str(folder / "study" / "steps.log"), PAUSE: str(STEP_SECONDS)}
-        with NodesApart(folder, environment=environment, head_cpus=1) as nodes:
-            nodes.add()
-            nodes.add()
-            for title, address in (("three nodes", nodes.address), ("private", None)):
-                times = driven(address, nodes)
-                print(
-                    f"{title}: {RUNS} runs: {spread(times)} s, {milliseconds(times, of=RUNS)} a run"
-                )
-        with NodesApart(folder, environment=environment) as nodes:
-            nodes.add()
-            nodes.add()
-            run = LongRun(nodes, folder / "study")
-            for title, count, is_cut in (("killed", LOSSES, False), ("cut off", CUTS, True)):
-                before = run.repeated()
-                times = [run.recovery_seconds(is_cut=is_cut) for _ in range(count)]
-                again = run.repeated() - before
-                print(f"its node is {title}: {spread(times)} s until its next step; {again} steps")
-                print(f"  of {STEP_SECONDS:g} s taken again in {count} losses", flush=True)
-            run.victim.end(run.process)
+    with tempfile.TemporaryDirectory() as folder:
+        costs(Path(folder))
+        losses(Path(folder))
 
 
 if __name__ == "__main__":
     if _DRIVE in sys.argv:
-        drive(None if sys.argv[-1] == "private" else sys.argv[-1], runs=RUNS)
+        drive(None if sys.argv[-1] == "private" else sys.argv[-1])
     else:
         main()

@@ -12,10 +12,17 @@ from ray.tune.experiment import Trial as TuneTrial
 from phasetune.run.backend import announce, reported, started
 from phasetune.run.events import Listener, Noticed
 from phasetune.run.interrupt import StopSwitch
-from phasetune.run.ray.places import Place, is_lost
+from phasetune.run.ray.places import Place, is_lost, node_of
 from phasetune.run.ray.terminal import Terminal
 from phasetune.run.ray.trainable import KEY, STATE, TUNES_OWN
-from phasetune.run.ray.tries import Cause, Tries, cause_told, run_that_died
+from phasetune.run.ray.tries import (
+    Cause,
+    Tries,
+    actor_told,
+    cause_told,
+    give_worker_up,
+    run_that_died,
+)
 from phasetune.run.request import RunRequest
 
 
@@ -87,7 +94,9 @@ class WaveCallback(Callback):
     def on_trial_recover(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
     ) -> None:
-        """Keep why a worker died, before the next one decides by it; tell of another try."""
+        """Give the worker up, and keep why it died, before the next one decides by it; tell of
+        another try.
+        """
         del iteration, trials, info
         with contextlib.suppress(Exception):
             self._note_death(trial)
@@ -106,12 +115,17 @@ class WaveCallback(Callback):
         return self._jobs[index]
 
     def _note_death(self, trial: TuneTrial) -> None:
-        request = run_that_died(self._job(trial))
+        job, words = self._job(trial), _last_error(trial)
+        actor = actor_told(words)
+        if actor is not None:
+            give_worker_up(job[0], actor)
+        request = run_that_died(job)
         if request is None:
             return
         tries = Tries(request, max_failures=self._max_failures)
-        words, place = _last_error(trial), tries.place()
-        found = tries.note_death(self._cause(trial, request, words, place), words)
+        place = tries.place()
+        node = place.node if place is not None else actor and node_of(actor)
+        found = tries.note_death(self._cause(trial, request, words, node), words)
         if found.is_tried_again:
             message = (
                 f"{request.label}: {_told(tries, found.cause, place)}; it is tried again, "
@@ -119,9 +133,7 @@ class WaveCallback(Callback):
             )
             self._tell(lambda: self._listener.notify(Noticed(message=message)))
 
-    def _cause(
-        self, trial: TuneTrial, request: RunRequest, words: str, place: Place | None
-    ) -> Cause:
+    def _cause(self, trial: TuneTrial, request: RunRequest, words: str, node: str | None) -> Cause:
         """What Ray's words don't say: that the node is lost, or at a URI, that the run hung.
 
         The traceback of a run that hung is written as its process ends, so at a URI it stays on its
@@ -132,7 +144,7 @@ class WaveCallback(Callback):
         told = cause_told(words)
         if told is not Cause.WORKER_DIED:
             return told
-        if place is not None and is_lost(place, ray.nodes()):
+        if node and is_lost(node, ray.nodes()):
             return Cause.NODE_LOST
         silent = time.monotonic() - self._heard_at.get(trial.trial_id, time.monotonic())
         most = request.stall_timeout_seconds

@@ -5,7 +5,6 @@ is dead only when it has missed its health checks, up to half a minute later. So
 takes for alive is asked itself: where its raylet doesn't take a connection, it is lost.
 """
 
-import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -20,12 +19,12 @@ _ANSWER_SECONDS = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """One process on one node of a cluster; `node` is Ray's name for it."""
+    """One worker on one node of a cluster; `node` and `actor` are Ray's names for them."""
 
     node: str
     address: str
     host: str
-    pid: int
+    actor: str
 
     @classmethod
     def read(cls, content: Mapping[str, Any] | None) -> Self | None:
@@ -36,9 +35,9 @@ class Place:
                 node=str(known["node"]),
                 address=str(known["address"]),
                 host=str(known["host"]),
-                pid=int(known["pid"]),
+                actor=str(known["actor"]),
             )
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, TypeError):
             return None
 
     @property
@@ -55,12 +54,21 @@ def this_place() -> Place:
     """Where this worker is."""
     import ray
 
+    context = ray.get_runtime_context()
     return Place(
-        node=ray.get_runtime_context().get_node_id(),
+        node=context.get_node_id(),
         address=ray.util.get_node_ip_address(),
         host=socket.gethostname(),
-        pid=os.getpid(),
+        actor=context.get_actor_id() or "",
     )
+
+
+def node_of(actor: str) -> str | None:
+    """The node that an actor is or was on, where the cluster knows that."""
+    from ray._private import state
+
+    found = state.actors(actor)
+    return found["Address"]["NodeID"] if found else None
 
 
 def request_at(place: Place, planned: RunRequest) -> RunRequest:
@@ -83,9 +91,9 @@ def request_at(place: Place, planned: RunRequest) -> RunRequest:
     return request
 
 
-def is_lost(place: Place, nodes: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the node of a place is lost, where `nodes` are what `ray.nodes()` lists."""
-    found = next((node for node in nodes if node["NodeID"] == place.node), None)
+def is_lost(node: str, nodes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a node is lost, where `nodes` are what `ray.nodes()` lists."""
+    found = next((one for one in nodes if one["NodeID"] == node), None)
     if found is None or not found["Alive"]:
         return True
     return not _answers(str(found["NodeManagerAddress"]), int(found["NodeManagerPort"]))

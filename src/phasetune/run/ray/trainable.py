@@ -31,8 +31,8 @@ KEY = "run_key"
 REASON = "run_reason"
 _POLL_SECONDS = 0.2
 _POLL_SECONDS_AT_URI = 2.0
-_FOLDERS_PER_TRY = 10_000
-_DISTINCT_TRIES = 100  # the numbers in Tune's names have six digits
+FOLDERS_PER_TRY = 10_000
+_DISTINCT_TRIES = 100
 TUNES_OWN = frozenset(
     {
         "config", "date", "done", "experiment_tag",
@@ -55,30 +55,30 @@ def execute_in_worker(
     """
     from ray import tune
 
-    for request in jobs[config["run"]["index"]]:
-        end = _end_of(request, max_failures)
+    for position, request in enumerate(jobs[config["run"]["index"]]):
+        end = _end_of(request, position, max_failures)
         tune.report({**end, KEY: request.run.key})
         if end[STATE] in (RunState.STOPPED, RunState.REFUSED):
             return
 
 
-def _end_of(planned: RunRequest, max_failures: int) -> dict[str, Any]:
+def _end_of(planned: RunRequest, position: int, max_failures: int) -> dict[str, Any]:
     place = this_place()
     try:
         request = request_at(place, planned)
         enter(request)
-        state = _execute(request, place, max_failures)
+        tries = Tries(request, max_failures=max_failures)
+        state = _execute(request, place, _TuneChannel(request, tries, position=position))
         return {**_final_metrics(request), STATE: str(state)}
     except PhasetuneError as error:
         return {STATE: str(RunState.REFUSED), REASON: str(error)}
 
 
-def _execute(request: RunRequest, place: Place, max_failures: int) -> RunState:
-    channel = _TuneChannel(request, Tries(request, max_failures=max_failures))
+def _execute(request: RunRequest, place: Place, channel: "_TuneChannel") -> RunState:
     if channel.stop_asked():
         return RunState.STOPPED
     if not _is_done(request) and (_has_failed(request) or not channel.begin(place)):
-        return RunState.FAILED
+        return RunState.FAILED if _has_failed(request) else RunState.STOPPED
     granted = replace(request, gpu_part=_granted_part())
     return execute(granted, channel, device=device_for(_granted_gpus()), is_worker=True)
 
@@ -135,9 +135,10 @@ def flat_for_tune(metrics: Mapping[str, float]) -> dict[str, float]:
 class _TuneChannel:
     """Reports to Tune; is asked to stop by a file, which works wherever the storage is seen."""
 
-    def __init__(self, request: RunRequest, tries: Tries) -> None:
+    def __init__(self, request: RunRequest, tries: Tries, *, position: int) -> None:
         self._key = request.run.key
         self._tries = tries
+        self._position = position
         self._mark: Mark | None = None
         self._stop_file = request.stop_file
         self._poll_seconds = _POLL_SECONDS if request.uri is None else _POLL_SECONDS_AT_URI
@@ -145,10 +146,10 @@ class _TuneChannel:
         self._looked_at = -math.inf
 
     def begin(self, place: Place) -> bool:
-        """Begin a try, where there is one left."""
+        """Begin a try, where there is one left and this worker was not given up."""
         self._mark = self._tries.begin(place)
         if self._mark is not None:
-            _number_apart(self._mark)
+            _number_apart(self._mark, position=self._position)
         return self._mark is not None
 
     def stop_asked(self) -> bool:
@@ -170,14 +171,16 @@ class _TuneChannel:
         tune.report({**flat_for_tune(row), KEY: self._key}, checkpoint=kept)
 
 
-def _number_apart(mark: Mark) -> None:
-    """Let Tune's names for this try's checkpoints be none that the try before may use still.
+def _number_apart(mark: Mark, *, position: int) -> None:
+    """Let Tune's names for the checkpoints of this try, of the run at a position of its job, be
+    none that another try may use still.
 
-    Tune goes on counting from the last one that the driver heard of, and writes into the folder
-    that is there.
+    A worker that begins a job anew counts on from as many as the driver heard of, and writes into
+    the folder that is there.
     """
     from ray.train._internal.session import get_session
 
     storage, tried = get_session().storage, (mark.number - 1) % _DISTINCT_TRIES
-    first = tried * _FOLDERS_PER_TRY
-    storage.current_checkpoint_index = max(storage.current_checkpoint_index, first)
+    first = (position * _DISTINCT_TRIES + tried) * FOLDERS_PER_TRY
+    # Tune counts one on before each checkpoint
+    storage.current_checkpoint_index = max(storage.current_checkpoint_index, first - 1)

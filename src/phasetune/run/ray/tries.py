@@ -9,9 +9,11 @@ becomes part of the report.
 
 A node that is cut off is lost too, but goes on by itself for a while. So the newest mark also says
 whose checkpoints and results count; a worker that finds a newer one than its own keeps its to
-itself.
+itself. It may be so late that its successor has begun: so whoever sends a run elsewhere first
+leaves word of the worker that is given up, which begins nothing any more.
 """
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +27,12 @@ from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import commit, write_text
 from phasetune.store.failures import Failure, FailureStore
 from phasetune.store.paths import run_folder
-from phasetune.store.remote.mirror import bring
+from phasetune.store.remote.mirror import bring, is_there
 
 STALL_RETRIES = 1
 NODE_RETRIES = 10
 _BEGUN = "begun"
+_ACTOR = re.compile(r"actor(?:_id:)? ([0-9a-f]{32})\b")
 
 
 class Cause(StrEnum):
@@ -110,12 +113,15 @@ class Tries:
     def begin(self, place: Place) -> Mark | None:
         """Mark the begin of a try; or record the failure where there is none left.
 
-        To be asked while nobody executes the run, as far as that is known.
+        To be asked while nobody executes the run, as far as that is known. A worker that was given
+        up learns so here, since the word of it is older than the marks of who came after it.
 
         Raises:
             StoreError: the mark or the record can't be written.
         """
         deaths = self.deaths()
+        if is_there(_word(self._request, place.actor)):
+            return None
         if deaths and not verdict(deaths, max_failures=self._max_failures).is_tried_again:
             self.give_up()
             return None
@@ -215,6 +221,15 @@ class Tries:
         return self._folder / f"{number:04d}-{cause}.txt"
 
 
+def give_worker_up(request: RunRequest, actor: str) -> None:
+    """Leave word that a worker is to begin no run of an attempt any more.
+
+    Raises:
+        StoreError: it can't be written.
+    """
+    write_text(_word(request, actor), "")
+
+
 def run_that_died(job: Sequence[RunRequest]) -> RunRequest | None:
     """The run of a job that was executed when its worker died: the first without an end, if any."""
     store, failures = ArtifactStore(job[0].paths.store), FailureStore(job[0].paths.store)
@@ -232,6 +247,16 @@ def cause_told(words: str) -> Cause:
     if "running low on memory" in words or "OutOfMemoryError" in words:
         return Cause.OUT_OF_MEMORY
     return Cause.NODE_LOST if "node has died" in words else Cause.WORKER_DIED
+
+
+def actor_told(words: str) -> str | None:
+    """The worker that Ray's message is about."""
+    found = _ACTOR.search(words)
+    return None if found is None else found[1]
+
+
+def _word(request: RunRequest, actor: str) -> Path:
+    return request.attempt / "tries" / f"given-up-{actor}"
 
 
 def _times(tried: int) -> str:
