@@ -14,6 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from conftest import TESTS
+from phasetune.run.ray.session import ARENAS
 
 ROOT = TESTS.parent
 FILES = ["cluster.yaml", *sorted(f"configs/clusters/{path.name}" for path in
@@ -74,10 +75,11 @@ def test_each_cluster_has_four_gpus(file: str) -> None:
 
 
 @each_file
-def test_every_node_asks_for_the_token_and_listens_without_a_dashboard(file: str) -> None:
+def test_every_node_asks_for_the_token_has_no_dashboard_and_workers_of_one_heap(file: str) -> None:
     starts = ray_starts(file)
     assert [options["head"] for _, options in starts] == [True, False][: len(starts)]
     assert all(variables["RAY_AUTH_MODE"] == "token" for variables, _ in starts)
+    assert all(variables[ARENAS] == "1" for variables, _ in starts)
     assert starts[0][1]["include_dashboard"] is False
     assert starts[0][1]["autoscaling_config"]
     kept = "~/.ray/auth_token"

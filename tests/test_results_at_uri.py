@@ -17,6 +17,9 @@ from object_store import ObjectServer
 from phasetune import Study, StudyOutcome, run_study
 from phasetune.run.events import Noticed
 from phasetune.run.interrupt import Interrupted
+from phasetune.store.durable import withdraw
+from phasetune.store.garbage import garbage
+from phasetune.store.lock import exclusively
 from phasetune.store.paths import results_at, shown_path
 from phasetune.study.dump import study_yaml
 from scripted import LOG, PAUSE
@@ -103,6 +106,22 @@ def test_an_interrupted_study_goes_on_on_another_machine_from_its_checkpoints(
         outcome = run(bucket)
     assert outcome.paths.report.read_bytes() == plain
     assert len((tmp_path / "steps.log").read_text().splitlines()) == STEPS
+
+
+def test_who_deletes_knows_a_study_that_came_after_it_had_looked(
+    bucket: str, machines: tuple[Path, Path]
+) -> None:
+    first = run(bucket)
+    withdraw(first.paths.root)
+    with on(machines[1]):
+        looked = results_at(f"{bucket}/results")
+        assert len(garbage(looked)) == RUNS
+        looked.store.mkdir(exist_ok=True)
+        looked.lock.touch()  # something was run here once
+        with on(machines[0]):
+            assert executed(run(bucket)) == 0
+        with exclusively(looked):
+            assert garbage(looked) == []
 
 
 @pytest.fixture

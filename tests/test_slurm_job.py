@@ -32,6 +32,7 @@ exec "$@"
 }
 RAY_AND_STUDY = {
     "ray": """
+env | grep MALLOC_ >>"$TOLD"
 trap 'echo "ray ended" >>"$TOLD"; kill $!; exit' TERM
 sleep 600 &
 echo "$WORDS"
@@ -181,6 +182,7 @@ def test_ray_is_started_once_on_each_node_with_options_that_it_has(job: Job) -> 
     assert "--exclude=n1 --nodes=1 --ntasks=1" in workers
     assert parsed[1]["address"] == f"{parsed[0]['node_ip_address']}:{parsed[0]['port']}"
     assert all(options["block"] and options["num_cpus"] == 1 for options in parsed)
+    assert job.told().count("MALLOC_ARENA_MAX=1") == 2
 
 
 def test_a_cluster_that_does_not_come_up_is_told_and_no_study_is_started(job: Job) -> None:

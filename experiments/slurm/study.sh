@@ -89,6 +89,7 @@ trap end_ray EXIT
 trap ask_for_an_end TERM
 trap 'is_time_up=true; ask_for_an_end' USR1
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$private/token" RAY_USAGE_STATS_ENABLED=0
+export MALLOC_ARENA_MAX=1 # for workers: docs/ray.md
 (umask 077 && od -An -v -N 32 -tx1 /dev/urandom | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH")
 
 start_ray --nodelist="$first" 1 --head --node-ip-address="$host" --port="$port" \

@@ -30,7 +30,8 @@ LONGEST_SECONDS = 30.0
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second of two signals comes soon after the first."""
+    """Who takes no request gets a signal soon, and the second one soon after the first."""
+    monkeypatch.setattr(stop_request, "_LONGEST_TAKE_SECONDS", 0.1)
     monkeypatch.setattr(stop_request, "_BETWEEN_SIGNALS_SECONDS", 0.3)
 
 

@@ -1,6 +1,7 @@
 """The command `phasetune sync`."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,13 @@ from typer.testing import CliRunner
 
 from followed import go, small_study, told
 from phasetune.cli.main import app
-from phasetune.store.driver_lock import driving
+from phasetune.store import lease
+from phasetune.store.driver_lock import driver_place, driving
+from phasetune.store.owner import Owner
 from phasetune.store.paths import ResultsPaths
 from phasetune.tracking.contract import Unavailable
 from scripted_tracker import Scripted, faults_of
+from shared_storage import mounted_results as mounted_results
 
 
 @pytest.fixture
@@ -104,3 +108,18 @@ def test_a_folder_without_a_study_is_told(tmp_path: Path) -> None:
     code, said = sync(tmp_path)
     assert code == 2
     assert "holds no study; name a results root" in said[0]
+
+
+def test_whoever_waits_to_know_whether_a_driver_lives_is_told(
+    mounted_results: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(small_study(), Path(mounted_results))
+    elsewhere = replace(Owner.of_this_process(), boot="another", host="node7")
+    place = driver_place(ResultsPaths(Path(mounted_results)), "scripted")
+    place.look()
+    assert place.claim(elsewhere.content + b"token 1\n")
+    monkeypatch.setattr(lease, "WATCH_SECONDS", 0.1)
+    code, said = sync(mounted_results)
+    assert code == 0
+    assert said[0].startswith("from here it can't be seen whether pid ")
+    assert len(said) > 1

@@ -27,6 +27,7 @@ SORT = replace(FIT, name="sort", uses_gpu=False)
         ({"gpu": 1}, PLAIN, "1 GPU"),
         ({"gpu": 2}, (LOAD, SORT, FIT), "2 GPUs; load, sort take 2 CPUs and no GPU"),
         ({"gpu": 0.25}, PLAIN, "0.25 of a GPU, so that 4 fit on one"),
+        ({"gpu": 0.25, "cpu": 1}, PLAIN, "0.25 of a GPU, so that at most 4 fit on one"),
         ({"gpu": 0.3}, PLAIN, "0.3 of a GPU, so that 3 fit on one"),
         (
             {"gpu": "auto"},

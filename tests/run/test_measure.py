@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from phasetune import Study, run_study
 from phasetune.plan.data import data_state
 from phasetune.plan.planner import Planner
 from phasetune.run import execute
+from phasetune.run.context import RunStopped
 from phasetune.run.measure import Meter, measured_step
 from phasetune.run.packing import NotMeasured, StepMemory
 from phasetune.run.request import RunRequest
@@ -109,6 +111,38 @@ def test_the_part_that_was_granted_binds_the_stage(
     request = requests(scripted_study(phases=[POINT]), tmp_path)["prepare"]
     measured_step(replace(request, gpu_part=0.25), device="cpu", meter=meter())
     assert limits == [(0.25, "cpu")]
+
+
+class Channel:
+    """Hears the steps of a run, and ends it at the second one."""
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+
+    def stop_asked(self) -> bool:
+        return False
+
+    def is_superseded(self) -> bool:
+        return False
+
+    def send(self, row: Mapping[str, float], _: Path | None) -> None:
+        self.steps.append(row["step"])
+        if row["step"] == 2:
+            raise RunStopped
+
+
+def test_a_rehearsal_goes_as_far_as_its_channel_lets_it_and_keeps_nothing(
+    scripted_study: StudyMaker, tmp_path: Path
+) -> None:
+    channel = Channel()
+    found = requests(scripted_study(phases=[POINT]), tmp_path / "results")["prepare"]
+    execute.rehearse(found, channel, device="cpu")
+    assert channel.steps == [1, 2]
+    assert files_below(tmp_path / "results") == set()
+    faulty = scripted_study(phases=[POINT], params={"prepare": {"fault": "raise"}})
+    with pytest.raises(ValueError, match="scripted failure at step 1"):
+        execute.rehearse(requests(faulty, tmp_path / "results")["prepare"], channel, device="cpu")
+    assert files_below(tmp_path / "results") == set()
 
 
 OF_ITS_OWN = """

@@ -10,6 +10,7 @@ from phasetune.errors import StoreError
 from phasetune.run import sharing
 from phasetune.run.request import RunRequest, ask_workers
 from phasetune.run.sharing import SharedLog, Sharing, shared
+from phasetune.store.lease import nobody_asks
 from phasetune.store.paths import StudyPaths, results_at
 from phasetune.store.remote.mirror import Mirror, mirror_of
 
@@ -39,7 +40,7 @@ def put(path: Path, content: str) -> Path:
 
 def test_what_did_not_change_is_not_brought_again(study: StudyPaths) -> None:
     told: list[str] = []
-    sharer = Sharing(mirror(study), [study.events, study.log], tell=told.append)
+    sharer = Sharing(mirror(study), [study.events, study.log], tell=told.append, check=nobody_asks)
     put(study.events, "one\n")
     assert sharer.share() >= sharing.EVERY_SECONDS
     mirror(study).objects.write(mirror(study).name(study.events), b"kept")
@@ -51,6 +52,25 @@ def test_what_did_not_change_is_not_brought_again(study: StudyPaths) -> None:
     assert (there(study, study.log), told) == (None, [])
 
 
+def test_nothing_goes_over_a_longer_log(study: StudyPaths) -> None:
+    sharer = Sharing(mirror(study), [study.events], tell=print, check=nobody_asks)
+    mirror(study).objects.write(mirror(study).name(study.events), b"one\ntwo\n")
+    put(study.events, "one\n")
+    sharer.share()
+    assert there(study, study.events) == b"one\ntwo\n"
+
+
+def test_nothing_is_brought_once_another_driver_may_have_come(study: StudyPaths) -> None:
+    def lost() -> None:
+        raise StoreError("was taken for dead")
+
+    told: list[str] = []
+    put(study.events, "one\n")
+    with shared([study.events], tell=told.append, check=lost):
+        pass
+    assert (there(study, study.events), told) == (None, [])
+
+
 def test_a_storage_that_refuses_is_told_of_once(
     study: StudyPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,12 +79,12 @@ def test_a_storage_that_refuses_is_told_of_once(
 
     told: list[str] = []
     monkeypatch.setattr(Mirror, "share", refuse)
-    sharer = Sharing(mirror(study), [study.events, study.log], tell=told.append)
+    sharer = Sharing(mirror(study), [study.events, study.log], tell=told.append, check=nobody_asks)
     put(study.events, "one\n")
     put(study.log, "two\n")
     for _ in range(2):
         sharer.share()
-    with shared([study.events], tell=told.append):
+    with shared([study.events], tell=told.append, check=nobody_asks):
         pass
     warning = (
         "warning: events.jsonl could not be brought there (the results can't be reached: no "
@@ -74,7 +94,7 @@ def test_a_storage_that_refuses_is_told_of_once(
 
 
 def test_below_a_plain_folder_nothing_is_to_be_done(tmp_path: Path) -> None:
-    with shared([put(tmp_path / "events.jsonl", "one\n")], tell=print):
+    with shared([put(tmp_path / "events.jsonl", "one\n")], tell=print, check=nobody_asks):
         pass
     SharedLog(tmp_path / "a.log").meet()
     assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]

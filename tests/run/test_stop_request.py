@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from conftest import Heard
 from other_driver import driver
+from phasetune.errors import StoreError
 from phasetune.run import stop_request
 from phasetune.run.events import Noticed
 from phasetune.run.interrupt import Interrupted, StopSwitch
@@ -101,6 +103,60 @@ def test_at_once_means_what_a_second_signal_means(
     assert (ended.value.exit_code, ended.value.is_second) == (143, True)
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("asks_from", ["here", "elsewhere"])
+def test_to_ask_again_changes_nothing_until_it_is_to_be_at_once(
+    asks_from: str, request: pytest.FixtureRequest, tmp_path: Path, heard: Heard
+) -> None:
+    if asks_from == "elsewhere":
+        request.getfixturevalue("elsewhere")
+    stop = StopSwitch()
+    with stop.listening(), driven(ResultsPaths(tmp_path), stop, heard) as (study, owner):
+        for number in range(1, 4):
+            ask_to_stop(study, owner, at_once=False)
+            wait_until(partial(_was_told, heard, number))
+        wait_until(lambda: stop.asked)
+        with pytest.raises(Interrupted) as ended:
+            _ask_and_wait(study, owner)
+        assert ended.value.is_second
+        ask_to_stop(study, owner, at_once=True)
+        wait_until(partial(_was_told, heard, 5))
+
+
+def _was_told(heard: Heard, number: int) -> bool:
+    return len(heard.of(Noticed)) == number
+
+
+def _ask_and_wait(study: StudyPaths, owner: Owner) -> None:
+    ask_to_stop(study, owner, at_once=True)
+    wait_until(lambda: False)
+
+
+@pytest.mark.usefixtures("quick")
+def test_after_a_signal_a_request_asks_for_nothing_more(tmp_path: Path, heard: Heard) -> None:
+    stop = StopSwitch()
+    with stop.listening(), driven(ResultsPaths(tmp_path), stop, heard) as (study, owner):
+        signal.raise_signal(signal.SIGINT)
+        ask_to_stop(study, owner, at_once=False)
+        wait_until(lambda: heard.of(Noticed))
+    assert stop.signum == signal.SIGINT
+
+
+@pytest.mark.usefixtures("quick")
+def test_where_no_request_can_be_left_a_signal_asks(
+    tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("no space left")
+
+    stop = StopSwitch()
+    with stop.listening(), driven(ResultsPaths(tmp_path), stop, heard) as (study, owner):
+        monkeypatch.setattr(stop_request, "write_document", full)
+        ask_to_stop(study, owner, at_once=False)
+        wait_until(lambda: stop.asked)
+    assert heard.events == []
+
+
 @pytest.mark.usefixtures("quick", "elsewhere")
 def test_a_study_outside_the_main_thread_hears_it_too(tmp_path: Path, heard: Heard) -> None:
     stop = StopSwitch()
@@ -174,7 +230,10 @@ def test_who_does_not_hold_the_study_leaves_requests_alone(tmp_path: Path, heard
     assert not stop.asked
 
 
-def test_on_this_machine_that_very_process_gets_a_signal(tmp_path: Path) -> None:
+def test_who_looks_for_no_request_gets_a_signal_and_that_very_process_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop_request, "_LONGEST_TAKE_SECONDS", 0.1)
     paths = ResultsPaths(tmp_path)
     study = paths.study("study")
     with driver(paths) as process:

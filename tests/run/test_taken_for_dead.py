@@ -9,10 +9,13 @@ import pytest
 from conftest import Heard, StudyMaker
 from phasetune import StoreError, Study, run_study
 from phasetune.run.events import Listeners, Noticed, RunDone, StudyEnded
-from phasetune.store import lease
+from phasetune.run.interrupt import Interrupted
+from phasetune.store import lease, lease_places
 from phasetune.store.driver_lock import driver_place
 from phasetune.store.owner import Owner
-from phasetune.store.paths import ResultsPaths
+from phasetune.store.paths import ResultsPaths, results_at
+from phasetune.store.remote.mirror import open_mirror
+from shared_storage import hurry
 from shared_storage import mounted_results as mounted_results
 from stored import Does, finished
 
@@ -54,3 +57,22 @@ def test_it_decides_nothing_says_why_and_the_same_command_goes_on(
     whole = finished(study, tmp_path / "whole")
     assert len(outcome.result.account.executed) < len(whole.result.account.executed)
     assert outcome.paths.report.read_bytes() == whole.paths.report.read_bytes()
+
+
+def test_at_a_uri_the_journal_is_that_of_the_one_who_came_after(
+    study: Study, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    monkeypatch.setattr(lease_places, "SETTLE_SECONDS", 0.3)
+    paths = results_at(bucket)
+    objects, name = open_mirror(bucket).objects, "scripted/logs/events.jsonl"
+
+    def come_after() -> None:
+        while not driver_place(paths, "scripted").claim(OTHER):
+            pass  # a renewal had begun
+        objects.write(name, b"of node7\n")
+
+    with pytest.raises((StoreError, Interrupted)):
+        run_study(study, results=bucket, in_process=True, listener=Does(RunDone, come_after))
+    assert paths.study("scripted").events.stat().st_size > len(b"of node7\n")
+    assert objects.read(name) == b"of node7\n"

@@ -12,6 +12,7 @@ from phasetune.store.documents import (
     read_document,
     write_document,
 )
+from phasetune.store.remote.mirror import bring, open_mirror
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,17 @@ def test_metrics_come_back_as_the_numbers_they_were(tmp_path: Path) -> None:
     back = numbers(read_document(tmp_path / "metrics.json") or {})
     assert math.isnan(back.pop("e"))
     assert back == metrics
+
+
+def test_a_torn_document_at_a_uri_is_named_and_deleted_there(bucket: str) -> None:
+    mirror = open_mirror(f"{bucket}/results")
+    path = mirror.root / "s/plan.json"
+    for content in (b"{torn", b"[]"):
+        mirror.objects.write("s/plan.json", content)
+        bring(path)
+        with pytest.raises(StoreError, match="; delete it there and run again") as told:
+            read_document(path)
+        assert str(told.value).startswith(f"{bucket}/results/s/plan.json ")
+    mirror.objects.delete("s/plan.json")
+    mirror.refresh()
+    assert read_document(path) is None

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from phasetune.store import lease_places
-from phasetune.store.lease_places import FolderPlace, lease_place
+from phasetune.store.lease_places import FolderPlace, ObjectPlace, lease_place
 from phasetune.store.lease_places import lease_places as places_of
 from phasetune.store.paths import ResultsPaths
+from phasetune.store.remote.objects import RemoteObjects
 
 A, B = b"token-a 1\n", b"token-b 1\n"
 
@@ -200,3 +201,22 @@ def test_leases_are_found_by_how_their_names_begin(tmp_path: Path) -> None:
     ]
     places_of(paths, "uses-")[0].withdraw()
     assert len(places_of(paths, "uses-")) == 1
+
+
+def test_an_object_is_named_before_what_its_uri_says_in_the_query() -> None:
+    assert ObjectPlace("s3://b/x?region=eu", "a/b").shown == "s3://b/x/a/b?region=eu"
+
+
+@pytest.mark.parametrize(("settle_seconds", "is_held"), [(0.0, False), (60.0, True)])
+def test_whose_write_took_long_looks_again(
+    settle_seconds: float, is_held: bool, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(self: RemoteObjects, name: str, content: bytes) -> None:
+        real(self, name, content)
+        real(self, name, B)  # of one who came meanwhile
+
+    place, real = ObjectPlace(bucket, "lease"), RemoteObjects.write
+    real(RemoteObjects(bucket), "lease", A)
+    monkeypatch.setattr(lease_places, "SETTLE_SECONDS", settle_seconds)
+    monkeypatch.setattr(RemoteObjects, "write", write)
+    assert place.renew(b"token-a", A) is is_held

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from phasetune import StoreError
 from phasetune.store import machine_folder as module
 from phasetune.store.digests import file_digest, remembered_digests
 from phasetune.store.driver_lock import driving
+from phasetune.store.durable import write_text
 from phasetune.store.machine_folder import local_root, machine_folder
 from phasetune.store.paths import ResultsPaths, results_at
+from phasetune.store.remote import mirror
 from phasetune.store.workers import count_as_worker, wait_for_workers
 from shared_storage import mount
 from shared_storage import mounted_results as mounted_results
@@ -69,12 +72,63 @@ def test_what_another_user_made_under_our_name_is_refused(
         module._of_nobody_else(tmp_path)
 
 
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    monkeypatch.delenv("HOME")
+
+
+def of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / f"phasetune-{os.getuid()}").symlink_to(tmp_path)
+
+
+def without_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TEMPORARY", tmp_path / "missing")
+
+
+@pytest.mark.usefixtures("shared_home")
+@pytest.mark.parametrize(
+    ("lacks", "says"),
+    [
+        (homeless, "this machine has no folder of its own .*Could not determine home"),
+        (of_another_user, "is another user's"),
+        (without_temporary_folder, "this machine has no folder of its own .*No such file"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_who_needs_none_works_without_one_and_who_does_is_told(
+    lacks: Callable[[Path, pytest.MonkeyPatch], None],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mirror._mirrors_of.cache_clear()
+    lacks(tmp_path, monkeypatch)
+    results = tmp_path / "results"
+    with driving(results_at(results), "study") as lock:
+        lock.hold()
+        write_text(results / "study/study.yaml", "name: study\n")
+    assert mirror.mirror_of(results) is None
+    with pytest.raises(StoreError, match=f"{says}.*name (one|a folder of this machine) by PHASET"):
+        results_at("s3://bucket/x")
+    mirror._mirrors_of.cache_clear()
+
+
+def test_a_folder_beside_the_mirrors_is_a_plain_one() -> None:
+    assert mirror.mirror_of(machine_folder() / "mirrors-old/x/y") is None
+    assert mirror.mirror_of(machine_folder() / "mirrors") is None
+    with pytest.raises(StoreError, match="is no mirror of results any more"):
+        mirror.mirror_of(machine_folder() / "mirrors/x/y")
+
+
 def test_only_a_root_that_machines_share_has_another_place(
     mounted_results: str, tmp_path: Path, bucket: str
 ) -> None:
     assert local_root(tmp_path / "results") == tmp_path / "results"
-    mirror = results_at(f"{bucket}/results").root
-    assert local_root(mirror) == mirror
+    root = results_at(f"{bucket}/results").root
+    assert local_root(root) == root
     places = {local_root(Path(mounted_results, name)) for name in ("one", "two")}
     assert len(places) == 2
     assert {place.parent for place in places} == {machine_folder() / "roots"}

@@ -20,6 +20,9 @@ SECRETS = {
     "a password with an @": ("ftp://ann:p@ss:w@host/x", "ftp://ann:***@host/x"),
     "a password without a user": ("redis://:hunter2@host:6379/0", "redis://:***@host:6379/0"),
     "a token before a host": ("git+https://ghp_x1@github.com/a", "git+https://***@github.com/a"),
+    "a signature in a query": ("https://h/x?sv=1&sig=ab%2Fc&se=2", "https://h/x?sv=1&sig=***&se=2"),
+    "a signed URL": ("https://h/x?X-Amz-Signature=0f1e", "https://h/x?X-Amz-Signature=***"),
+    "a key of an account": ("AccountName=a;AccountKey=hunter2==", "AccountName=a;AccountKey=***"),
     "a token in a query": ("http://h/a?token=abc&page=2", "http://h/a?token=***&page=2"),
     "two URLs": ("a://b:c@d, e://f:g@h", "a://b:***@d, e://f:***@h"),
     "a token": ("token=abc", "token=***"),
@@ -48,6 +51,7 @@ SECRETS = {
 }
 
 ORDINARY = [
+    "train.sig=0.1 sig: 3 design=round X&sigma=2",
     "tokens=5 key: 3 keys=a,b",
     "mask_token=3, pad_token: 0 and val/token=0.93, token=1e-3.",
     "num_tokens=128 token_accuracy=0.5 secret_santa=yes tokenizer: bpe",

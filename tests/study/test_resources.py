@@ -31,6 +31,7 @@ def test_gpus_are_a_number_a_part_or_auto(gpu: Any, found: float | str | None) -
 
 
 GPUS = "must be auto, a part of a GPU from 0.01 to 1, or a whole number, but is "
+CPUS = "must be greater than or equal to 0.01"
 TYPE = "must be a type of GPU by Ray's name, such as A100, but is "
 WORDS = "must be of letters, digits and . _ - such as {zone: b}, but one is "
 
@@ -45,7 +46,14 @@ WORDS = "must be of letters, digits and . _ - such as {zone: b}, but one is "
         ({"gpu": "all"}, f"resources_per_trial.gpu: {GPUS}'all'"),
         ({"gpu": float("nan")}, f"resources_per_trial.gpu: {GPUS}nan"),
         ({"gpu": [1]}, f"resources_per_trial.gpu: {GPUS}[1]"),
-        ({"cpu": 0}, "resources_per_trial.cpu: must be greater than 0, but is 0"),
+        ({"cpu": 0}, f"resources_per_trial.cpu: {CPUS}, but is 0"),
+        ({"cpu": 0.00001}, f"resources_per_trial.cpu: {CPUS}, but is 1e-05"),
+        (
+            {"cpu": 1e305},
+            "resources_per_trial.cpu: must be less than or equal to 1048576, but is 1e+305",
+        ),
+        ({"cpu": float("inf")}, "resources_per_trial.cpu: must be a finite number, but is inf"),
+        ({"cpu": float("nan")}, "resources_per_trial.cpu: must be a finite number, but is nan"),
         (
             {"accelerator": "A 100"},
             f"resources_per_trial.accelerator: {TYPE}'A 100'",
@@ -68,6 +76,11 @@ def test_what_is_wrong(resources: dict[str, Any], message: str) -> None:
         Study.model_validate(asking(resources))
     (found,) = validation_messages(caught.value, Study)
     assert f"{dotted(found[0])}: {found[1]}" == message
+
+
+def test_cpus_are_counted_as_ray_counts_them() -> None:
+    assert Resources.model_validate({"cpu": 1 / 3}).cpu == 0.3333
+    assert Resources.model_validate({"cpu": 64}).cpu == 64.0
 
 
 def test_labels_may_have_a_prefix() -> None:

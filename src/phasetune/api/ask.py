@@ -16,7 +16,7 @@ from phasetune.plan.takes import takes
 from phasetune.plan.trial import PhasePlan, Run
 from phasetune.plan.warnings import workload_warnings
 from phasetune.run.changes import changes, outdated_decisions, study_inputs
-from phasetune.run.machine import device_of_this_process
+from phasetune.run.machine import device_asked_for
 from phasetune.run.records import fitting_decision
 from phasetune.select.record import carried_settings, carries
 from phasetune.select.verdict import Rule
@@ -81,7 +81,7 @@ def plan_study(
         planner, decided=decisions.winner, is_stored=is_stored, stored_steps=stored_steps
     )
     phases = [phase.name for phase in loaded.study.phases] if state.is_known else []
-    device = device_of_this_process(loaded.study.resources_per_trial)
+    device = device_asked_for(loaded.study.resources_per_trial)
     return StudyPlan(
         study=loaded.study.name,
         survey=found,

@@ -132,7 +132,7 @@ def _driver(
     study = paths.study(loaded.study.name)
     with (
         driving(paths, loaded.study.name, _waiting(listener, stop)) as lock,
-        _told(loaded, paths, listener) as told,
+        _told(loaded, paths, lock, listener) as told,
         heeding(study, stop, told),
     ):
         _tell_who_left(lock, told)
@@ -162,7 +162,7 @@ def _waiting(listener: Listener | None, stop: StopSwitch) -> Waiting:
 
 @contextmanager
 def _told(
-    loaded: LoadedStudy, paths: ResultsPaths, listener: Listener | None
+    loaded: LoadedStudy, paths: ResultsPaths, lock: DriverLock, listener: Listener | None
 ) -> Iterator[Listener]:
     """Everybody who is told what happens, within the block; last of all how it ended.
 
@@ -173,7 +173,10 @@ def _told(
     def tell(message: str) -> None:
         people.notify(Noticed(message=message))
 
-    with shared([study.events, study.log], tell=tell), closing(Journal(study.events)) as journal:
+    with (
+        shared([study.events, study.log], tell=tell, check=lock.check),
+        closing(Journal(study.events)) as journal,
+    ):
         told = Listeners((people, journal))
         with following(loaded, paths, told) as trackers:
             try:

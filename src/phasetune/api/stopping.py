@@ -12,6 +12,7 @@ from phasetune.report.document import chosen_studies
 from phasetune.run.interrupt import GRACE_SECONDS
 from phasetune.run.stop_request import ask_to_stop
 from phasetune.run.whereabouts import Follower
+from phasetune.store.driver_lock import begun_studies
 from phasetune.store.owner import Owner
 from phasetune.store.paths import ResultsPaths, StudyPaths, results_at
 
@@ -48,7 +49,8 @@ def stop_study(
     wait_seconds: float = WAIT_SECONDS,
 ) -> bool:
     """Ask the driver of a study to end at a checkpoint, and wait until it has; `study` where
-    several run. With `at_once` it waits for no checkpoint, so runs go on from their last ones.
+    several run. To ask again changes nothing. With `at_once`, also where it was asked before, it
+    waits for no checkpoint, so runs go on from their last ones.
 
     Returns:
         True where nobody drives it any more, or nobody did; False where its driver has not ended
@@ -103,8 +105,8 @@ def _driven(paths: ResultsPaths, study: str | None) -> Iterator[DrivenStudy]:
 
 
 def _studies(paths: ResultsPaths, study: str | None) -> Sequence[StudyPaths]:
-    """Also those that are so new that nothing but their driver's lock is there."""
-    begun = {path.parent.name for path in paths.root.glob("*/driver.lock")}
+    """Also those that are so new that nothing but their driver's lock or lease is there."""
+    begun = begun_studies(paths)
     if study is not None and study in begun:
         return [paths.study(study)]
     known = {one.root.name for one in paths.studies()}

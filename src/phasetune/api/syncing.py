@@ -14,6 +14,7 @@ from phasetune.report.document import chosen_studies, kept_study
 from phasetune.run.events import StudyEnded
 from phasetune.run.journal import event_of
 from phasetune.store.driver_lock import driving
+from phasetune.store.lease import Waiting, nobody_is_told
 from phasetune.store.lines import last_entry
 from phasetune.store.paths import ResultsPaths, StudyPaths, results_at
 from phasetune.study.trackers import TrackerName
@@ -45,12 +46,14 @@ def sync(
     *,
     tracking: Sequence[str] = (),
     wait: Callable[[float], object] = time.sleep,
+    tell: Callable[[str], None] = nobody_is_told,
 ) -> tuple[Synced, ...]:
     """Tell trackers what they were not told of the studies below a results root.
 
     `tracking` names others than those of the studies: `NAME` or `NAME=PLACE` each. A study whose
     driver lives is passed over: its own trackers follow it. What a driver that died left running is
-    told as killed. Between tries in vain it is waited by `wait`, some seconds in all.
+    told as killed. Between tries in vain it is waited by `wait`, some seconds in all. `tell` is
+    told where it takes a while to see whether a driver of another machine lives.
 
     Raises:
         StoreError: there is no such study, or a document of it is damaged.
@@ -60,7 +63,7 @@ def sync(
     chosen = tracking_of_words(tracking, "--tracking") if tracking else None
     found: list[Synced] = []
     for entry in chosen_studies(paths.root, study):
-        found += _synced(paths, entry, chosen, wait)
+        found += _synced(paths, entry, chosen, wait, Waiting(tell=tell))
     return tuple(found)
 
 
@@ -69,6 +72,7 @@ def _synced(
     study: StudyPaths,
     chosen: Mapping[TrackerName, str | None] | None,
     wait: Callable[[float], object],
+    waiting: Waiting,
 ) -> list[Synced]:
     places = tracked_by(kept_study(study)) if chosen is None else chosen
     trackers = trackers_of(places, paths, study)
@@ -76,7 +80,7 @@ def _synced(
         return [_passed_over(study, "it is told to no tracker (tracking: none)")]
     with ExitStack() as held:
         try:
-            held.enter_context(driving(paths, study.root.name))
+            held.enter_context(driving(paths, study.root.name, waiting))
         except StoreError as error:
             return [_passed_over(study, str(error))]
         return [_told(tracker, paths, study, wait) for tracker in trackers]

@@ -37,7 +37,7 @@ _MOST_SAID_BYTES = 1 << 20
 _POLL_SECONDS = 0.3
 
 
-def run_detached(loaded: "LoadedStudy", results: str) -> None:
+def run_detached(loaded: "LoadedStudy", results: str, address: str | None) -> None:
     """Start this very command without `--detach`; returns when the study has its driver.
 
     Raises:
@@ -46,10 +46,13 @@ def run_detached(loaded: "LoadedStudy", results: str) -> None:
         typer.Exit: the command has ended already, with its exit code.
     """
     from phasetune.run.interrupt import Interrupted
+    from phasetune.run.ray.address import named_address
     from phasetune.store.paths import results_at
 
     paths = results_at(results)
     study = paths.study(loaded.study.name)
+    if address is not None:
+        named_address(address)
     _refuse_what_is_known(loaded, paths, study)
     with _opened(study.driver_log) as log:
         begins = log.tell()

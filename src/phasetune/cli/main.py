@@ -65,6 +65,27 @@ RetryFailedOption = Annotated[
     bool, typer.Option("--retry-failed", help="Try runs again that failed before.")
 ]
 
+PhaseOption = Annotated[
+    str | None,
+    typer.Option("--phase", metavar="NAME|NUMBER", help="This phase only, on earlier winners."),
+]
+StrictEnvironmentOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict-environment",
+        help="Run again what was computed with another device or other library versions.",
+    ),
+]
+PageOption = Annotated[
+    bool,
+    typer.Option(
+        "--page/--no-page",
+        envvar="PHASETUNE_PAGE",
+        show_envvar=False,
+        help="Make report.html and figures/ at the end.",
+    ),
+]
+
 
 @app.command()
 def plan(
@@ -99,32 +120,15 @@ def plan(
 def run(
     study: StudyArgument,
     overrides: OverridesArgument = None,
-    phase: Annotated[
-        str | None,
-        typer.Option("--phase", metavar="NAME|NUMBER", help="This phase only, on earlier winners."),
-    ] = None,
+    phase: PhaseOption = None,
     results: ResultsOption = "results",
     max_concurrent: MaxConcurrentOption = None,
     address: AddressOption = None,
     in_process: InProcessOption = False,
     retry_failed: RetryFailedOption = False,
-    strict_environment: Annotated[
-        bool,
-        typer.Option(
-            "--strict-environment",
-            help="Run again what was computed with another device or other library versions.",
-        ),
-    ] = False,
+    strict_environment: StrictEnvironmentOption = False,
     no_sharing: NoSharingOption = False,
-    page: Annotated[
-        bool,
-        typer.Option(
-            "--page/--no-page",
-            envvar="PHASETUNE_PAGE",
-            show_envvar=False,
-            help="Make report.html and figures/ at the end.",
-        ),
-    ] = True,
+    page: PageOption = True,
     detach: DetachOption = False,
     log_format: LogFormatOption = LogFormat.AUTO,
     debug: DebugOption = False,
@@ -141,7 +145,7 @@ def run(
         if detach:
             from phasetune.cli.detach import run_detached
 
-            run_detached(loaded, results)
+            run_detached(loaded, results, address)
             return
         with telling(log_format, study=loaded.study.name, results=results) as told:
             outcome = run_study(

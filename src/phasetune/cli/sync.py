@@ -37,7 +37,10 @@ def sync(
                 return f"{where}: {entry.waiting} still to tell: {entry.reason}"
             return f"{where} was told all of {_records(entry.records)}"
 
-        found = tell(results, study, tracking=tracking or ())
+        def say(message: str) -> None:
+            typer.echo(message, err=True)
+
+        found = tell(results, study, tracking=tracking or (), tell=say)
         for entry in found:
             typer.echo(masked(line(entry)))
         raise typer.Exit(1 if any(entry.tracker and entry.reason for entry in found) else 0)

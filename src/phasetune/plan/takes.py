@@ -33,7 +33,8 @@ def _of_gpus(asked: Resources, cpus: str) -> str:
     if asked.gpu == AUTO:
         return f"the part of a GPU that the largest is measured to need, without GPUs {cpus}"
     if asked.gpu < 1:
-        return f"{asked.gpu:g} of a GPU, so that {int(1 / asked.gpu + 1e-6)} fit on one"
+        most = "" if asked.cpu is None else "at most "  # CPUs may be fewer
+        return f"{asked.gpu:g} of a GPU, so that {most}{int(1 / asked.gpu + 1e-6)} fit on one"
     return _counted(asked.gpu, "GPU")
 
 

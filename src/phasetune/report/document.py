@@ -14,6 +14,7 @@ from phasetune.select.record import carried_settings, carries
 from phasetune.store.documents import read_document
 from phasetune.store.masking import masked_content
 from phasetune.store.paths import ResultsPaths, StudyPaths, shown_path
+from phasetune.store.remote.mirror import away
 from phasetune.study.reading import read_yaml
 from phasetune.study.schema import Study
 
@@ -120,7 +121,7 @@ def _standing_final(
     final = read_document(path)
     is_of_these = final is not None and final.get("settings") == carried_settings(decisions[-1])
     if is_of_these and final is not None and not {"state", "reason", "test"} <= set(final):
-        raise StoreError(f"{path} is not what was written; move it away and run again")
+        raise StoreError(f"{shown_path(path)} is not what was written; {away(path)} and run again")
     return final if is_of_these else None
 
 

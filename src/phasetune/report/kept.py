@@ -7,7 +7,8 @@ from typing import Any
 from phasetune.errors import StoreError
 from phasetune.select.shape import is_decision
 from phasetune.store.documents import read_document
-from phasetune.store.paths import PhasePaths
+from phasetune.store.paths import PhasePaths, shown_path
+from phasetune.store.remote.mirror import away
 
 _TRIAL = {"name", "phase", "key", "point", "settings", "note", "replicates"}
 _REPLICATE = {"seed_index", "fold", "runs"}
@@ -35,7 +36,9 @@ def _whole(path: Path, is_as_written: Callable[[dict[str, Any]], bool]) -> dict[
     record = read_document(path)
     if record is None or is_as_written(record):
         return record
-    raise StoreError(f"{path} is not what was written; move it away and run the study again")
+    raise StoreError(
+        f"{shown_path(path)} is not what was written; {away(path)} and run the study again"
+    )
 
 
 def _is_plan(record: dict[str, Any]) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from phasetune.plan.trial import Run
+from phasetune.run.changes import study_environment
 from phasetune.run.events import Listener, Noticed, RunDone, RunFailed, RunReported, RunStarted
 from phasetune.run.execute import execute, forget_data
 from phasetune.run.interrupt import StopSwitch
@@ -38,6 +40,15 @@ class Backend(Protocol):
     def device(self) -> str:
         """`"cpu"` or `"cuda"`: what its runs get; asked once it is entered."""
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether runs go to machines whose devices are known only once it is entered."""
+
+    def environments(self, *, uses_gpu: bool, stop: StopSwitch) -> Sequence[Mapping[str, Any]]:
+        """The environment classes that runs may be of now, of stages that do or don't use GPUs;
+        asked once it is entered, where it joins machines.
+        """
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
@@ -54,8 +65,10 @@ class InProcessBackend:
     """
 
     name = "in-process"
+    is_joined = False
 
     def __init__(self, study: Study) -> None:
+        self._study = study
         self.device = device_of_this_process(study.resources_per_trial)
 
     def __enter__(self) -> Self:
@@ -64,6 +77,15 @@ class InProcessBackend:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+    def environments(
+        self,
+        *,
+        uses_gpu: bool,
+        stop: StopSwitch,  # noqa: ARG002
+    ) -> Sequence[Mapping[str, Any]]:
+        """The one of this process."""
+        return (study_environment(self._study, uses_gpu=uses_gpu),)
 
     def execute(self, wave: Sequence[RunRequest], *, listener: Listener, stop: StopSwitch) -> None:
         """Execute the runs in their order."""
@@ -82,12 +104,12 @@ class InProcessBackend:
 
 def started(request: RunRequest) -> RunStarted:
     """That a run was handed to a process."""
-    return RunStarted(**_identity(request), steps=request.run.steps or _epochs(request.run.params))
+    return RunStarted(**_identity(request), steps=request.run.steps or _epochs(request.run))
 
 
-def _epochs(params: Mapping[str, Any]) -> int | None:
+def _epochs(run: Run) -> int | None:
     """How many steps a run has at most, by the name that the fit loop's settings have for it."""
-    epochs = params.get("epochs")
+    epochs = run.params.get(f"{run.stage}.epochs")
     return epochs if isinstance(epochs, int) and epochs > 0 else None
 
 

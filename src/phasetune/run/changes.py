@@ -28,6 +28,7 @@ from phasetune.study.schema import DECISION_FIELDS, RUN_FIELDS, Study
 
 _SINCE = "changed since the last run"
 _MOST_NAMES = 12
+_OF_DEVICE = ("device", "precision")
 _USED = "is used as it is and marked, --strict-environment runs it again"
 
 
@@ -36,7 +37,8 @@ class StudyInputs:
     """What a study is planned with besides its fields.
 
     `sources` are digests of the workload's source files by name, `data` those of fingerprints by
-    part, empty where a part can't be read.
+    part, empty where a part can't be read. The environment names no device where that is the
+    affair of a cluster.
     """
 
     sources: Mapping[str, str]
@@ -44,14 +46,22 @@ class StudyInputs:
     environment: Mapping[str, Any]
 
 
-def study_inputs(loaded: LoadedStudy, data: DataState) -> StudyInputs:
-    """What a study is planned with now, on this machine."""
+def study_inputs(loaded: LoadedStudy, data: DataState, *, is_joined: bool = False) -> StudyInputs:
+    """What a study is planned with now, on this machine.
+
+    Where its runs go to a cluster that is joined, this machine's device is not theirs.
+    """
+    environment = study_environment(loaded.study)
     return StudyInputs(
         sources=dict(loaded.workload.sources),
         data={part: digest(found) for part, found in data.fingerprints.items()}
         if data.is_known
         else {},
-        environment=study_environment(loaded.study),
+        environment={
+            name: value
+            for name, value in environment.items()
+            if not (is_joined and name in _OF_DEVICE)
+        },
     )
 
 
@@ -210,10 +220,13 @@ def _environment_change(
 ) -> list[str]:
     """What the study's own `numerics` say is a change of the study: its keys have it."""
     was, now_is = _leaves(before.environment), _leaves(now.environment)
+    unknown = {name for name in _OF_DEVICE if name not in was or name not in now_is}
     told = [
         f"{name.removeprefix('libraries.')} {was.get(name, 'none')} -> {now_is.get(name, 'none')}"
         for name in {**was, **now_is}
-        if was.get(name) != now_is.get(name) and f"numerics.{name}" not in fields
+        if name not in unknown
+        and was.get(name) != now_is.get(name)
+        and f"numerics.{name}" not in fields
     ]
     if not told:
         return []

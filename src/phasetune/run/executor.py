@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,16 +14,12 @@ from phasetune.plan.share import distinct_runs, waves
 from phasetune.plan.trial import Run, Trial
 from phasetune.plan.warnings import workload_warnings
 from phasetune.run.backend import Backend
-from phasetune.run.changes import (
-    changes,
-    keep_study,
-    study_environment,
-    study_inputs,
-)
+from phasetune.run.changes import StudyInputs, changes, keep_study, study_inputs
 from phasetune.run.events import BackendStarting, Listener, Noticed, WaveStarted
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.labels import run_labels
 from phasetune.run.ledger import Ledger
+from phasetune.run.ray.tries import NODE_RETRIES
 from phasetune.run.request import RunRequest, RunState, ask_workers
 from phasetune.run.wave import wave_requests
 from phasetune.store.driver_lock import DriverLock
@@ -84,6 +81,7 @@ class Executor:
         self._retry_failed = retry_failed
         self._strict_environment = strict_environment
         self._entered = ExitStack()
+        self._is_entered = False
         self._is_prepared = False
         self._told: set[str] = set()
         self._lost: Counter[str] = Counter()
@@ -103,17 +101,24 @@ class Executor:
 
         What was computed in another environment class does not count under
         `strict_environment`; failures are forgotten under `retry_failed`.
+
+        Raises:
+            PhasetuneError: the cluster that is to be joined can't be.
         """
         runs = distinct_runs(trials)
         if self._strict_environment:
-            of_stages = {
-                is_used: study_environment(self._study, uses_gpu=is_used)
-                for is_used in (True, False)
-            }
-            self.ledger.set_aside_other_environments(runs, lambda run: of_stages[run.uses_gpu])
+            made = {entry["key"] for entry in self.account.executed}
+            before = [run for run in runs if run.key not in made]
+            environments = cache(self._environments)
+            self.ledger.set_aside_other_environments(before, lambda run: environments(run.uses_gpu))
         if self._retry_failed:
             self.ledger.forget_failures(runs)
         return runs
+
+    def _environments(self, uses_gpu: bool) -> Sequence[Mapping[str, Any]]:
+        if self._backend.is_joined:
+            self._enter()
+        return self._backend.environments(uses_gpu=uses_gpu, stop=self._stop)
 
     def execute(self, phase: str, trials: Sequence[Trial], *, told: Listener) -> None:
         """Execute what the store lacks of the trials; `told` is told what happens.
@@ -206,10 +211,17 @@ class Executor:
             is_over=lambda: self._stop.asked,
         )
         self._stop.raise_if_asked()
+        self._enter()
+        self._is_prepared = True
+
+    def _enter(self) -> None:
+        """Once, before the first run or the first question to a cluster."""
+        if self._is_entered:
+            return
         self._listener.notify(BackendStarting(backend=self._backend.name))
         self._entered.enter_context(self._backend)
+        self._is_entered = True
         self._stop.listen_again()
-        self._is_prepared = True
 
     def _warn(self, trials: Sequence[Trial]) -> None:
         """Tell once what the workload says should be known of these settings."""
@@ -225,7 +237,7 @@ class Executor:
         """Tell what changed since the study was last kept, unless another one stays kept."""
         if not self.replaces_study:
             return
-        inputs, strict = study_inputs(self._loaded, self.data), self._strict_environment
+        inputs, strict = self._inputs(), self._strict_environment
         for message in changes(self._study, self._study_paths, inputs, is_strict=strict):
             self._listener.notify(Noticed(message=message))
 
@@ -236,7 +248,10 @@ class Executor:
         """
         self._lock.hold()
         if self.replaces_study or not self._study_paths.study.exists():
-            keep_study(self._study, self._study_paths, study_inputs(self._loaded, self.data))
+            keep_study(self._study, self._study_paths, self._inputs())
+
+    def _inputs(self) -> StudyInputs:
+        return study_inputs(self._loaded, self.data, is_joined=self._backend.is_joined)
 
     def _note_executed(self, requests: Sequence[RunRequest]) -> None:
         for request in requests:
@@ -255,15 +270,14 @@ class Executor:
 
     def _count_lost(self, requests: Sequence[RunRequest]) -> None:
         """Every run has an end, but those behind one of their trunk whose worker died. Others that
-        have none are executed in another attempt, `max_failures` times.
+        have none are executed in other attempts: a lost node may have taken each of them.
         """
         states = self.ledger.states([request.run for request in requests])
         failed = {r.run.family for r in requests if states[r.run.key] is RunState.FAILED}
         pending = [r for r in requests if states[r.run.key] is RunState.PENDING]
         lost = [r for r in pending if r.run.family not in failed]
         self._lost.update(request.run.key for request in lost)
-        limit = self._study.max_failures
-        hopeless = [r.label for r in lost if self._lost[r.run.key] > limit]
+        hopeless = [r.label for r in lost if self._lost[r.run.key] > NODE_RETRIES]
         if hopeless:
             raise StoreError(
                 f"the attempt {requests[0].attempt} returned, but these runs left neither an "

@@ -1,6 +1,6 @@
 """What is known of each run of a study: done, failed, or still to do. Read from the store."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from phasetune.errors import StoreError
@@ -61,15 +61,19 @@ class Ledger:
                 self.failures.forget_trunk(run.stage, run.trunk.id)
 
     def set_aside_other_environments(
-        self, runs: Iterable[Run], environment_of: Callable[[Run], Mapping[str, Any]]
+        self,
+        runs: Iterable[Run],
+        environments_of: Callable[[Run], Collection[Mapping[str, Any]]],
     ) -> None:
-        """Set aside what was computed in another environment class, and what came from it."""
+        """Set aside what was computed in an environment class that it would not be computed in now,
+        and what came from it.
+        """
         gone: set[str] = set()
         for run in runs:
             found = self.artifact(run)
             if found is None:
                 continue
-            if found.environment != environment_of(run) or run.parent in gone:
+            if found.environment not in environments_of(run) or run.parent in gone:
                 self.artifacts.set_aside(run.stage, run.key, reason="environment")
                 del self._seen[run.key]
                 gone.add(run.key)

@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +20,12 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 @cache
 def compute_capabilities() -> tuple[float, ...]:
     """CUDA compute capability of each GPU that the installed torch can use; empty without one."""
-    if are_gpus_hidden() or not _torch_has_cuda():
+    return () if are_gpus_hidden() else capabilities_of_machine()
+
+
+def capabilities_of_machine() -> tuple[float, ...]:
+    """As `compute_capabilities`, also where the environment hides the GPUs from this process."""
+    if not _torch_has_cuda():
         return ()
     try:
         found = tuple(gpu.compute_capability for gpu in gpus())
@@ -49,13 +54,26 @@ def device_of_this_process(asked: Resources, *, uses_gpu: bool = True) -> str:
     return device_for(len(compute_capabilities()) if is_open else float(asked.gpu or 0))
 
 
+def device_asked_for(asked: Resources) -> str:
+    """The device that a study is told of before its machines are known: what it says itself, or
+    else that of this process.
+    """
+    names_gpus = asked.accelerator is not None or (asked.gpu != AUTO and bool(asked.gpu))
+    return "cuda" if names_gpus else device_of_this_process(asked)
+
+
 def resolved_precision(asked: str, device: str) -> str:
-    """What `numerics.precision` means on a device; `auto` is fp32 on a CPU."""
+    """What `numerics.precision` means on a device of this machine; `auto` is fp32 on a CPU."""
+    return precision_on(compute_capabilities() if device == "cuda" else (), asked)
+
+
+def precision_on(capabilities: Sequence[float], asked: str) -> str:
+    """What `numerics.precision` means on GPUs of these compute capabilities, or on a CPU."""
     if asked != "auto":
         return asked
-    if device == "cpu":
+    if not capabilities:
         return "fp32"
-    return "bf16" if min(compute_capabilities()) >= AMPERE else "fp16"
+    return "bf16" if min(capabilities) >= AMPERE else "fp16"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from phasetune.errors import StoreError
 from phasetune.plan.trial import Run
+from phasetune.store.artifacts import ArtifactStore
 from phasetune.store.durable import write_bytes
 from phasetune.store.paths import ResultsPaths, StudyPaths, run_folder
 from phasetune.store.remote.mirror import open_mirror
@@ -61,16 +62,19 @@ class RunRequest:
     gpu_part: float = 1.0
 
     def here(self) -> Self:
-        """The same on this machine, where the results at a URI have a mirror of their own.
+        """The same on this machine, where the results at a URI have a mirror of their own, which
+        may hold what another machine set aside since.
 
         Raises:
             StoreError: the URI can't be reached from here.
         """
         if self.uri is None:
             return self
-        results = open_mirror(self.uri).root
-        attempt = results / self.attempt.relative_to(self.results)
-        return replace(self, results=results, attempt=attempt)
+        mirror = open_mirror(self.uri)
+        attempt = mirror.root / self.attempt.relative_to(self.results)
+        here = replace(self, results=mirror.root, attempt=attempt)
+        mirror.refresh(ArtifactStore(here.paths.store).folder(self.run.stage, self.run.key))
+        return here
 
     @property
     def paths(self) -> ResultsPaths:

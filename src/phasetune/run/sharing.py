@@ -1,6 +1,7 @@
 """Files that grow, brought to the results at a URI now and then: the journal, and logs.
 
-An object has no end to append to, so each time the whole file goes there, when its size changed.
+An object has no end to append to, so each time the whole file goes there, when its size changed;
+but not once another driver may have come, whose files they are then.
 Nothing is decided from these files: a storage that refuses them takes no study down, and is told of
 once. Below a plain folder nothing is to be done.
 """
@@ -21,25 +22,44 @@ _MOST_SHARE = 0.05
 
 
 class Sharing:
-    """Some files of a study that its driver shares; `tell` is told of the first that can't be."""
+    """Some files of a study that its driver shares; `tell` is told of the first that can't be.
+
+    `check` raises StoreError where the study may be another driver's by now.
+    """
 
     def __init__(
-        self, mirror: Mirror, paths: Sequence[Path], *, tell: Callable[[str], object]
+        self,
+        mirror: Mirror,
+        paths: Sequence[Path],
+        *,
+        tell: Callable[[str], object],
+        check: Callable[[], None],
     ) -> None:
         self._mirror = mirror
         self._sizes: dict[Path, int] = dict.fromkeys(paths, -1)
         self._tell = tell
+        self._check = check
         self._has_told = False
 
     def share(self) -> float:
         """Bring there what changed; returns the seconds to wait until the next time."""
         began = time.monotonic()
+        if not self._is_ours:
+            return EVERY_SECONDS
         for path, before in self._sizes.items():
             with suppress(FileNotFoundError):
                 size = path.stat().st_size
                 if size != before and self._has_shared(path):
                     self._sizes[path] = size
         return max(EVERY_SECONDS, (time.monotonic() - began) / _MOST_SHARE)
+
+    @property
+    def _is_ours(self) -> bool:
+        try:
+            self._check()
+        except StoreError:
+            return False  # which the driver tells
+        return True
 
     def _has_shared(self, path: Path) -> bool:
         try:
@@ -56,15 +76,17 @@ class Sharing:
 
 
 @contextmanager
-def shared(paths: Sequence[Path], *, tell: Callable[[str], object]) -> Iterator[None]:
+def shared(
+    paths: Sequence[Path], *, tell: Callable[[str], object], check: Callable[[], None]
+) -> Iterator[None]:
     """Within the block a thread shares the files now and then; after it, they are there as they
-    are then.
+    are then. `check` is as for `Sharing`.
     """
     mirror = mirror_of(paths[0])
     if mirror is None:
         yield
         return
-    sharing, is_over = Sharing(mirror, paths, tell=tell), threading.Event()
+    sharing, is_over = Sharing(mirror, paths, tell=tell, check=check), threading.Event()
     thread = threading.Thread(target=_share_on, args=(sharing, is_over), daemon=True)
     thread.start()
     try:

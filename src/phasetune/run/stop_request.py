@@ -1,7 +1,9 @@
-"""Asks the driver of a study to end: by SIGTERM, or from another machine by a document.
+"""Asks the driver of a study to end, by a document, from its machine and from others.
 
 The document lies in the study's folder and names the driver that it is for, so one that comes later
-never obeys it. A driver looks for it in a thread of its own and then does what SIGTERM does.
+never obeys it. A driver looks for it in a thread of its own and then does what SIGTERM does; but
+who is asked twice is asked once, where a second signal would mean "at once". Who holds a study and
+looks for nothing, as `phasetune sync` does, gets the signal, where it is of this machine.
 """
 
 import json
@@ -28,7 +30,10 @@ from phasetune.store.remote.mirror import bring, is_there, mirror_of
 EVERY_SECONDS = 1.0
 EVERY_SECONDS_AT_A_URI = 5.0
 _BETWEEN_SIGNALS_SECONDS = 2.0
+_LONGEST_TAKE_SECONDS = 15.0
+"""A driver that just came may still connect to its trackers."""
 _POLL_SECONDS = 0.05
+_POLL_TAKEN_SECONDS = 0.2
 _LONGEST_LOOK_SECONDS = 5.0
 
 
@@ -51,14 +56,34 @@ class StopRequest:
 
 
 def ask_to_stop(paths: StudyPaths, owner: Owner, *, at_once: bool) -> None:
-    """Ask the driver that the study's lock names; `at_once` leaves it two seconds.
+    """Ask the driver that the study's lock names to end; asking again changes nothing, but with
+    `at_once` it waits for no checkpoint any more.
 
     Raises:
         StoreError: it belongs to somebody else, or the document can't be written.
     """
     if not owner.is_of_this_machine:
         _leave_request(paths, owner, at_once=at_once)
-        return
+    elif not owner.is_gone and not _is_taken(paths, owner, at_once=at_once):
+        _signal(owner, at_once=at_once)
+
+
+def _is_taken(paths: StudyPaths, owner: Owner, *, at_once: bool) -> bool:
+    """Leave a request to a process of this machine; whether it took it, or is gone."""
+    try:
+        _leave_request(paths, owner, at_once=at_once)
+        until = time.monotonic() + _LONGEST_TAKE_SECONDS
+        while not owner.is_gone and time.monotonic() < until:
+            if not is_there(paths.stop_request):
+                return True
+            time.sleep(_POLL_TAKEN_SECONDS)
+        withdraw(paths.stop_request)
+    except StoreError:  # such as on a disk that is full
+        return owner.is_gone
+    return owner.is_gone
+
+
+def _signal(owner: Owner, *, at_once: bool) -> None:
     _send_sigterm(owner)
     if at_once:
         until = time.monotonic() + _BETWEEN_SIGNALS_SECONDS
@@ -108,7 +133,9 @@ def _leave_request(paths: StudyPaths, owner: Owner, *, at_once: bool) -> None:
 
 @contextmanager
 def heeding(paths: StudyPaths, stop: StopSwitch, listener: Listener) -> Iterator[None]:
-    """Within the block a request that names this driver asks for an end, as SIGTERM does."""
+    """Within the block a request that names this driver asks for an end, as SIGTERM does; one that
+    says the same again changes nothing.
+    """
     heeder = _Heeder(paths, stop, listener)
     heeder.start()
     try:
@@ -125,6 +152,8 @@ class _Heeder:
         self._stop = stop
         self._listener = listener
         self._ended = threading.Event()
+        self._has_asked = False
+        self._has_asked_at_once = False
         self._thread = threading.Thread(target=self._look_on, daemon=True)
 
     def start(self) -> None:
@@ -159,9 +188,11 @@ class _Heeder:
 
     def _obey(self, request: StopRequest) -> None:
         self._listener.notify(Noticed(message=f"asked to stop by {request.asked_by}"))
-        was_asked = self._stop.asked
-        self._ask()
-        if request.at_once and not was_asked:
+        if not self._has_asked and not self._stop.asked:
+            self._has_asked = True
+            self._ask()
+        if request.at_once and not self._has_asked_at_once:
+            self._has_asked_at_once = True
             while not self._stop.asked and not self._ended.wait(_POLL_SECONDS):
                 pass  # two signals at one instant would be heard as one
             self._ask()

@@ -1,8 +1,8 @@
 """A backend with upkeep around its waves and after each of its runs, whichever backend that is."""
 
 import os
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from phasetune.run.backend import Backend, InProcessBackend
 from phasetune.run.events import Event, Listener, RunDone, RunFailed
@@ -28,6 +28,15 @@ class TidyBackend:
     def device(self) -> str:
         """What its runs get."""
         return self._backend.device
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether its runs go to machines that are known once it is entered."""
+        return self._backend.is_joined
+
+    def environments(self, *, uses_gpu: bool, stop: StopSwitch) -> Sequence[Mapping[str, Any]]:
+        """The environment classes that runs may be of now."""
+        return self._backend.environments(uses_gpu=uses_gpu, stop=stop)
 
     def __enter__(self) -> Self:
         self._backend.__enter__()

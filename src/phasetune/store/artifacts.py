@@ -31,7 +31,7 @@ from phasetune.store.manifest import (
     with_digest,
 )
 from phasetune.store.manifest import MANIFEST as MANIFEST
-from phasetune.store.remote.mirror import bring_documents, folder_names, mirror_of
+from phasetune.store.remote.mirror import away, bring_documents, folder_names, mirror_of, shown_path
 
 CHECKPOINTS = "checkpoints"
 SET_ASIDE = "set-aside"
@@ -110,7 +110,7 @@ class Artifact:
         try:
             return steps(read_json(path)["rows"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path} is not what was published: {error}") from error
+            raise StoreError(f"{shown_path(path)} is not what was published: {error}") from error
 
     def verify(self) -> None:
         """Compare every file with the manifest.
@@ -127,8 +127,8 @@ class Artifact:
             damaged = self._damaged()
         for name, (expected, found) in damaged.items():
             raise StoreError(
-                f"{self.folder / name} is not what was published: must be {expected}, but is "
-                f"{found}"
+                f"{shown_path(self.folder / name)} is not what was published: must be {expected}, "
+                f"but is {found}"
             )
 
     def _damaged(self) -> dict[str, tuple[Any, Any]]:
@@ -179,8 +179,8 @@ class ArtifactStore:
         for name, described in manifest["files"].items():
             if sizes[name] != described["size"]:
                 raise StoreError(
-                    f"{folder / name} is not what was published: must have {described['size']} "
-                    f"bytes, but has {sizes[name]}"
+                    f"{shown_path(folder / name)} is not what was published: must have "
+                    f"{described['size']} bytes, but has {sizes[name]}"
                 )
         return Artifact(folder=folder, manifest=manifest)
 
@@ -273,8 +273,8 @@ class ArtifactStore:
             durable.commit(source, target)
         except OSError as error:
             raise StoreError(
-                f"{source} is damaged and can't be moved to {target}: {error.strerror or error}; "
-                "move it away by hand and run again"
+                f"{shown_path(source)} is damaged and can't be moved to {shown_path(target)}: "
+                f"{error.strerror or error}; {away(source)} by hand and run again"
             ) from error
         return target
 

@@ -16,6 +16,7 @@ from typing import Any
 from phasetune.errors import StoreError
 from phasetune.stage.canonical import digest
 from phasetune.store.durable import write_text
+from phasetune.store.remote.mirror import away, shown_path
 
 LARGEST_BYTES = 1 << 28  # text takes up to twenty times as much when it is read
 _NO_JSON_NUMBERS = ("nan", "inf", "-inf")
@@ -102,9 +103,11 @@ def read_document(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path} can't be read: {error}; move it away and run again") from error
+        raise StoreError(
+            f"{shown_path(path)} can't be read: {error}; {away(path)} and run again"
+        ) from error
     if not isinstance(content, dict):
-        raise StoreError(f"{path} must hold a JSON object; move it away and run again")
+        raise StoreError(f"{shown_path(path)} must hold a JSON object; {away(path)} and run again")
     return content
 
 

@@ -18,14 +18,15 @@ from phasetune.errors import StoreError
 from phasetune.store.documents import plain_file_size
 from phasetune.store.durable import make_folder
 from phasetune.store.lease import IMPATIENT, Lease, LeaseHeldError, Waiting
-from phasetune.store.lease_places import Place, lease_place
+from phasetune.store.lease_places import Place, lease_names, lease_place
 from phasetune.store.lock import InUse, in_use, is_leased
 from phasetune.store.lock_file import LockFile, NoLocksError
 from phasetune.store.owner import Owner
 from phasetune.store.paths import ResultsPaths, StudyPaths
-from phasetune.store.remote.mirror import mirror_of
+from phasetune.store.remote.mirror import mirror_of, shown_path
 
 _MOST_READ_BYTES = 1 << 16
+_DRIVES = "drives-"
 
 
 class DriverLock:
@@ -57,10 +58,19 @@ class DriverLock:
         make_folder(self._paths.root)
         self.hold_study()
 
+    def check(self) -> None:
+        """Nothing where the study is held, or was not yet.
+
+        Raises:
+            StoreError: it was held, and may be another driver's by now.
+        """
+        lease = self._lease  # it may be given back meanwhile, by another thread
+        if lease is not None:
+            lease.check()
+
     def hold_study(self) -> None:
         """Hold the study alone, whose folder is there; otherwise as `hold`."""
-        if self._lease is not None:
-            self._lease.check()
+        self.check()
         if self._file is not None or self._lease is not None:
             return
         try:
@@ -126,7 +136,7 @@ class DriverLock:
 
     def _refusal(self, owner: Owner | None) -> str:
         """Who holds it; the name of a dead one is still there where the holder has only come."""
-        shown = f"{self._results.shown}/{self._paths.root.name}"
+        shown = shown_path(self._paths.root)
         if owner is None or owner.is_gone:
             found = "" if is_leased(self._results) else self._found_by
             return (
@@ -145,7 +155,7 @@ class DriverLock:
     def _unknown(self, error: OSError) -> str:
         if is_leased(self._results):
             return (
-                f"who works on {self._results.shown}/{self._paths.root.name} can't be known: "
+                f"who works on {shown_path(self._paths.root)} can't be known: "
                 f"{error.strerror or error}; run again when its storage is there"
             )
         return (
@@ -157,7 +167,26 @@ class DriverLock:
 
 def driver_place(paths: ResultsPaths, study: str) -> Place:
     """Where the lease on a study lies, where a lease decides who drives it."""
-    return lease_place(paths, f"drives-{study}")
+    return lease_place(paths, _DRIVES + study)
+
+
+def begun_studies(paths: ResultsPaths) -> set[str]:
+    """The names of studies that drivers came for, also where they left nothing else yet.
+
+    Raises:
+        StoreError: the storage can't be reached.
+    """
+    here = {path.parent.name for path in paths.root.glob("*/driver.lock")}
+    if not is_leased(paths):
+        return here
+    try:
+        leased = {name.removeprefix(_DRIVES) for name in lease_names(paths, _DRIVES)}
+        return here | {name for name in leased if driver_place(paths, name).look()}
+    except OSError as error:
+        raise StoreError(
+            f"{paths.shown} can't be read: {error.strerror or error}; try again when its storage "
+            "is there"
+        ) from error
 
 
 def driver_says(paths: StudyPaths) -> bytes:

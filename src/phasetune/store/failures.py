@@ -10,7 +10,7 @@ from phasetune.errors import StoreError
 from phasetune.store.documents import read_document, write_document
 from phasetune.store.durable import withdraw, write_text
 from phasetune.store.masking import masked
-from phasetune.store.remote.mirror import bring_news
+from phasetune.store.remote.mirror import away, bring_news, shown_path
 
 FAILED_RUNS = "failed-runs"
 
@@ -47,7 +47,9 @@ class FailureStore:
         names = {field.name for field in fields(Failure)}
         is_record = set(content) == names and all(isinstance(content[n], str) for n in names)
         if not is_record or (content["stage"], content["key"]) != (stage, key):
-            raise StoreError(f"{path} is no record of this failure; move it away and run again")
+            raise StoreError(
+                f"{shown_path(path)} is no record of this failure; {away(path)} and run again"
+            )
         return Failure(**content)
 
     def of_trunk(self, stage: str, trunk: str, *, most_step: int) -> Failure | None:

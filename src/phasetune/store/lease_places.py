@@ -20,6 +20,7 @@ from typing import Protocol
 from phasetune.store.paths import ResultsPaths
 from phasetune.store.remote.mirror import mirror_of
 from phasetune.store.remote.objects import RemoteObjects
+from phasetune.store.remote.uris import joined
 
 SETTLE_SECONDS = 2.0
 _LEASES = ".leases"
@@ -173,7 +174,7 @@ class ObjectPlace:
 
     @property
     def shown(self) -> str:
-        return f"{self._objects.uri}/{self._name}"
+        return joined(self._objects.uri, self._name)
 
     def look(self) -> bytes:
         return self._objects.read(self._name) or b""
@@ -184,14 +185,15 @@ class ObjectPlace:
         return self.look() == content
 
     def renew(self, token: bytes, content: bytes) -> bool:
-        for _ in range(2):
-            began = time.clock_gettime(time.CLOCK_BOOTTIME)
-            if token not in self.look():
-                return False
-            if time.clock_gettime(time.CLOCK_BOOTTIME) - began < SETTLE_SECONDS:
-                break  # else this process may have been paused, and somebody come meanwhile
+        """Who was paused, or whose write took long, looks again: somebody may have come since."""
+        began = _now()
+        is_held = token in self.look()
+        if is_held and _now() - began >= SETTLE_SECONDS:
+            began, is_held = _now(), token in self.look()
+        if not is_held:
+            return False
         self._objects.write(self._name, content)
-        return True
+        return _now() - began < SETTLE_SECONDS or token in self.look()
 
     def release(self, token: bytes) -> None:
         if token in self.look():
@@ -215,10 +217,24 @@ def lease_places(paths: ResultsPaths, prefix: str) -> list[Place]:
     Raises:
         OSError: the storage is away.
     """
+    return [lease_place(paths, name) for name in lease_names(paths, prefix)]
+
+
+def lease_names(paths: ResultsPaths, prefix: str) -> list[str]:
+    """The names of all leases that begin so.
+
+    Raises:
+        OSError: the storage is away.
+    """
     mirror, names = mirror_of(paths.root), list[str]()
     if mirror is not None:
         names = [name.partition("/")[2] for name in RemoteObjects(mirror.uri).sizes(_LEASES)]
     else:
         with suppress(FileNotFoundError):
             names = [path.name for path in (paths.root / _LEASES).iterdir()]
-    return [lease_place(paths, name) for name in sorted(names) if name.startswith(prefix)]
+    return [name for name in sorted(names) if name.startswith(prefix)]
+
+
+def _now() -> float:
+    """Goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

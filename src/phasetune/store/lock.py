@@ -26,6 +26,7 @@ from phasetune.store.lease import (
 from phasetune.store.lease_places import Place, lease_place, lease_places
 from phasetune.store.lock_file import LockFile, NoLocksError
 from phasetune.store.paths import ResultsPaths
+from phasetune.store.remote.mirror import mirror_of
 
 _USES, _DELETES = "uses-", "deletes"
 
@@ -105,9 +106,9 @@ def is_leased(paths: ResultsPaths) -> bool:
 
 @contextmanager
 def exclusively(paths: ResultsPaths, waiting: Waiting = IMPATIENT) -> Iterator[Callable[[], None]]:
-    """Within the block no study runs below the results root. What it gives is to be called before
-    each thing that is deleted: it raises StoreError where a study may run again, because this
-    process was paused or cut off for long.
+    """Within the block no study runs below the results root, of which all is known here that was
+    written until then. What it gives is to be called before each thing that is deleted: it raises
+    StoreError where a study may run again, because this process was paused or cut off for long.
 
     Raises:
         StoreError: it is no results root, one runs, or that can't be known.
@@ -141,6 +142,9 @@ def _leased_alone(paths: ResultsPaths, waiting: Waiting, held: ExitStack) -> Lea
     refuse_living(uses, waiting)
     for place in uses:
         place.withdraw()
+    mirror = mirror_of(paths.root)
+    if mirror is not None:  # a study may have ended since it was looked at
+        mirror.refresh()
     return lease
 
 

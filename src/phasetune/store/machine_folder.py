@@ -19,9 +19,18 @@ def machine_folder() -> Path:
     are shared by machines `/var/tmp/phasetune-UID` instead of the last two.
 
     Raises:
-        RuntimeError: nothing of this is set, and there is no home folder.
-        StoreError: the folder below `/var/tmp` is another user's.
+        StoreError: there is none: no home folder, or another user's below `/var/tmp`; the message
+            says how to name one.
     """
+    try:
+        return _machine_folder()
+    except (RuntimeError, OSError) as error:
+        raise StoreError(
+            f"this machine has no folder of its own for phasetune ({error}); name one by {CACHE}"
+        ) from error
+
+
+def _machine_folder() -> Path:
     named = os.environ.get(CACHE)
     if named:
         return Path(named).resolve()

@@ -14,7 +14,10 @@ from typing import Any
 MASK = "***"
 _SHORTEST = 8
 
-_NAMES = r"password|passwd|passphrase|secret|(?:api|access|private|secret)[_-]?key"
+_NAMES = (
+    r"password|passwd|passphrase|secret|(?:api|access|account|private|secret)[_-]?key"
+    r"|(?<=[?&])sig|(?<=[?&])x-(?:amz|goog)-(?:signature|credential)"  # of signed URLs
+)
 _EQUALS = r"""\\?["']?[ \t]{0,3}[:=](?![:=])[ \t]{0,3}"""
 _ENDS = r"""(?![^\s,;&)\]}"'\\])"""
 _NUMBER = rf"[-+]?\d{{1,9}}(?:\.\d{{0,17}})?(?:e[-+]?\d{{1,3}})?\.?{_ENDS}"  # as mask_token=3

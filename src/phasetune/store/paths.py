@@ -7,6 +7,7 @@ from phasetune.errors import StoreError
 from phasetune.store.durable import make_folder
 from phasetune.store.machine_folder import local_root
 from phasetune.store.remote.mirror import folders_like, mirror_of, open_mirror
+from phasetune.store.remote.mirror import shown_path as shown_path
 from phasetune.store.remote.uris import as_given, is_uri, plain_folder
 from phasetune.study.schema import MLFLOW_ARTIFACTS, STORE
 
@@ -97,12 +98,6 @@ def results_as_typed(root: str | Path) -> ResultsPaths:
     """
     text = as_given(root)
     return ResultsPaths(open_mirror(text).root if is_uri(text) else plain_folder(text))
-
-
-def shown_path(path: Path) -> str:
-    """What people call a path: in the mirror of results at a URI, its place there."""
-    mirror = mirror_of(path)
-    return str(path) if mirror is None else mirror.shown(path)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from phasetune.study.wording import shown, shown_key
 AUTO: Literal["auto"] = "auto"
 SMALLEST_PART = 0.01
 _MOST_GPUS = 1024
+_MOST_CPUS = 1 << 20
 _PARTS = 10_000  # Ray counts in these
 _WORD = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _KEY = re.compile(rf"({_WORD}/)?{_WORD}")
@@ -18,7 +19,7 @@ _VALUE = re.compile(_WORD)
 
 
 def rounded_down(share: float) -> float:
-    """A share as Ray counts it, so that n shares of 1/n fit on one GPU."""
+    """A share as Ray counts it, so that n shares of 1/n fit on one."""
     return math.floor(share * _PARTS + 1e-6) / _PARTS
 
 
@@ -50,6 +51,13 @@ def _labels(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
+_Cpus = Annotated[
+    float,
+    Field(ge=SMALLEST_PART, le=_MOST_CPUS, allow_inf_nan=False),
+    AfterValidator(rounded_down),
+]
+
+
 class Resources(BaseModel):
     """What a run asks of Ray.
 
@@ -58,7 +66,7 @@ class Resources(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    cpu: float | None = Field(default=None, gt=0)
+    cpu: _Cpus | None = None
     gpu: Annotated[float | Literal["auto"] | None, BeforeValidator(_number_of_gpus)] = None
     accelerator: Annotated[str, AfterValidator(_accelerator)] | None = None
     labels: Annotated[dict[str, str], AfterValidator(_labels)] = Field(default_factory=dict)

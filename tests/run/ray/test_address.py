@@ -68,16 +68,23 @@ def test_what_the_environment_names_is_checked_as_well(monkeypatch: pytest.Monke
         resolved_address("auto")
 
 
-def test_raylets_tell_their_cluster_and_private_ones_are_left_out(tmp_path: Path) -> None:
-    def process(pid: int, name: str, environment: bytes) -> None:
+def test_raylets_tell_their_cluster_but_private_ones_and_those_of_other_networks(
+    tmp_path: Path,
+) -> None:
+    def process(pid: int, name: str, environment: bytes, network: int = 7) -> None:
         folder = tmp_path / str(pid)
         folder.mkdir()
         (folder / "comm").write_text(f"{name}\n")
         (folder / "environ").write_bytes(environment)
         (folder / "cmdline").write_bytes(f"{name}\0--gcs-address=h{pid}:1\0--x".encode())
+        (folder / "ns").mkdir()
+        (folder / "ns" / "net").symlink_to(f"net:[{network}]")
 
+    (tmp_path / "self" / "ns").mkdir(parents=True)
+    (tmp_path / "self" / "ns" / "net").symlink_to("net:[7]")
     process(1, "raylet", b"HOME=/root\0")
     process(2, "raylet", b"A=1\0RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0\0")
     process(3, "python", b"")
     (tmp_path / "4").mkdir()  # it ended meanwhile
+    process(5, "raylet", b"HOME=/root\0", network=8)  # of a container
     assert list(clusters_of_this_machine(tmp_path)) == ["h1:1"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socketserver
 import subprocess
 import sys
@@ -11,16 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from conftest import StudyMaker
+from conftest import TESTS, StudyMaker
 from phasetune import StudyError
 from phasetune.run.ray import joining
 from phasetune.run.ray.joining import reach
+from phasetune.run.ray.session import ARENAS
 from phasetune.run.ray.token import AUTHENTICATION
 from phasetune.study.dump import yaml_text
 from ray_head import RayHead, command, free_port, new_token
 
 pytestmark = pytest.mark.ray
 
+READS = """
+import os, sys
+import ray
+from phasetune.run.ray.session import ARENAS, cluster
+with cluster(sys.argv[1]):
+    print(ray.get(ray.remote(lambda: os.environ.get(ARENAS)).remote()))
+"""
 VARIABLES = ("RAY_ADDRESS", AUTHENTICATION, "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 SAYS = """
 import json, sys
@@ -37,8 +46,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def head(folder: Path) -> Iterator[RayHead]:
-    """One that asks for a token."""
-    with RayHead(folder, token=new_token(folder / "token")) as found:
+    """One that asks for a token, started with the variables that the page on clusters exports."""
+    text = (TESTS.parent / "docs" / "cluster.md").read_text()
+    exported = dict(re.findall(r"(MALLOC\w+)=(\w+)", text))
+    with RayHead(folder, token=new_token(folder / "token"), environment=exported) as found:
         yield found
 
 
@@ -142,6 +153,19 @@ def test_a_command_that_can_t_join_ends_with_2_and_one_sentence(
     assert code == 2, output
     assert "error: --address 127.0.0.1:" in output
     assert "Traceback" not in output
+
+
+def test_workers_of_a_cluster_as_on_its_page_take_memory_from_one_heap(
+    home: Path, head: RayHead
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", READS, head.address],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **head.environment, ARENAS: "7"},
+    )
+    assert done.stdout.split() == ["1"]
 
 
 def test_two_studies_share_a_cluster_and_a_third_stays_private(

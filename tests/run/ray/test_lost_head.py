@@ -12,15 +12,34 @@ from torture.victim import LONGEST_SECONDS, STUDY, Victim, wait_until
 
 pytestmark = pytest.mark.ray
 
+FIRST = {"name": "value", "grid": {"train.value": [0.1, 0.2]}}
 SHORT = {
     **STUDY,
     "name": "short",
     "params": {"train": {"steps": 6, "noise": 0.1}},
-    "phases": [{"name": "value", "grid": {"train.value": [0.1, 0.2]}}],
+    "phases": [FIRST],
 }
+SECOND = {"name": "steps", "grid": {"train.steps": [6, 7]}}
 PATIENCE = """
 from phasetune.run.ray import head
 head.LOST_SECONDS = 3.0
+"""
+LOST_AT_SECOND_WAVE = """
+import os
+import signal
+from phasetune.run.ray.backend import RayBackend
+
+execute, begun = RayBackend.execute, []
+
+
+def losing(self, wave, **named):
+    begun.append(wave)
+    if len(begun) == 2:
+        os.kill(int(os.environ["GCS"]), signal.SIGKILL)
+    return execute(self, wave, **named)
+
+
+RayBackend.execute = losing
 """
 
 
@@ -86,3 +105,24 @@ def test_it_is_told_in_time_and_the_same_command_goes_on(
     assert process.wait(LONGEST_SECONDS) == 0, victim.output()
     assert victim.report.read_bytes() == whole.report.read_bytes()
     assert stored.items() <= victim.stored().items()
+
+
+@pytest.mark.torture
+def test_one_that_is_lost_as_a_wave_begins_is_told_as_well(head: RayHead, tmp_path: Path) -> None:
+    """Before anything waits for Ray."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(LOST_AT_SECOND_WAVE)
+    (gcs,) = head.processes("gcs_server")
+    victim = Victim(
+        folder=tmp_path / "study",
+        study={**SHORT, "phases": [FIRST, SECOND]},
+        arguments=("--address", head.address),
+        environment={**head.environment, "PYTHONPATH": str(site), "GCS": str(gcs)},
+    )
+    code = victim.start().wait(LONGEST_SECONDS)
+    told = f"error: the head of the Ray cluster at {head.address} is lost since "
+    assert (code, told in victim.output()) == (2, True), victim.output()
+    journal = (victim.results / "short/logs/events.jsonl").read_text().splitlines()
+    assert sum('"event":"wave_started"' in line for line in journal) == 2
+    assert '"event":"study_ended","outcome":"refused"' in journal[-1]

@@ -56,6 +56,12 @@ A100 = ((ACCELERATOR, "A100"),)
         (asks(labels={"zone": "a"}), [SMALL, LARGE], Ask(cpu=8, gpu=1, labels=(("zone", "a"),))),
         (asks(gpu="auto"), [BARE], Ask(cpu=2, gpu=0)),
         (asks(gpu="auto"), [SMALL], Ask(cpu=4, gpu=0.5)),
+        (asks(gpu=0.25), [node(2, 1)], Ask(cpu=0.5, gpu=0.25)),
+        (asks(gpu=1 / 3), [node(1, 1)], Ask(cpu=0.3333, gpu=0.3333)),
+        (asks(), [node(2, 4)], Ask(cpu=0.5, gpu=1)),
+        (asks(gpu=0.5), [node(2, 8), LARGE], Ask(cpu=0.125, gpu=0.5)),
+        (asks(gpu=0.5), [node(0, 1), SMALL], Ask(cpu=4, gpu=0.5)),
+        (asks(gpu=0.01), [node(0, 1)], Ask(cpu=1, gpu=0.01)),
     ],
     ids=[
         "a CPU per thread",
@@ -73,10 +79,24 @@ A100 = ((ACCELERATOR, "A100"),)
         "a label",
         "auto without a GPU",
         "auto",
+        "a part of which fewer CPUs are there than parts",
+        "a third of one CPU",
+        "more GPUs than CPUs",
+        "the least part of a CPU",
+        "a node without CPUs counts for nothing",
+        "a GPU that no CPU belongs to",
     ],
 )
 def test_what_a_run_takes(resources: Resources, nodes: list[Node], found: Ask) -> None:
     assert ask_of(resources, nodes, threads=2, part=0.5) == found
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 3, 4, 7, 8])
+@pytest.mark.parametrize("parts", [1, 2, 3, 4, 7, 16])
+def test_as_many_runs_fit_on_a_gpu_as_its_parts_say(cpus: int, parts: int) -> None:
+    ask = ask_of(asks(gpu=1 / parts), [node(cpus, 1)], threads=4)
+    assert round(ask.cpu * 10_000) * parts <= cpus * 10_000
+    assert round(ask.gpu * 10_000) * parts <= 10_000
 
 
 def test_a_stage_that_uses_no_gpu_takes_none_and_runs_on_any_accelerator() -> None:

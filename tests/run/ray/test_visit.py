@@ -125,6 +125,25 @@ def test_what_the_study_needs_is_looked_for(
     assert Path.cwd() == before
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [("KeyError('label')", "'label'"), ("RuntimeError()", "RuntimeError")],
+    ids=["with a word", "without"],
+)
+def test_whatever_reading_the_data_raises_is_told_as_the_data(
+    error: str, why: str, machine: Path
+) -> None:
+    (machine / "data_that_fails.py").write_text(FAILING.format(error=error))
+    named = workload(path="data_that_fails", folders=(str(machine),))
+    named = replace(named, code=resolve_workload("data_that_fails", folders=[str(machine)]).code)
+    (lack,) = lacks(
+        Asked(versions=versions_here(), mark=None, workload=named, fingerprints={"train": "x"})
+    )
+    assert lack == (
+        f"the data can't be read there: {why}; put it under the same path on all machines"
+    )
+
+
 def test_all_that_is_lacking_is_told_together(machine: Path) -> None:
     mark = Mark(path=machine / "x" / "driver", word="w", results=machine, uri=None)
     versions = {**versions_here(), "numpy": "0.9", "phasetune": "0.0"}
@@ -170,4 +189,23 @@ STAGES = (
 
 def train(ctx, params):
     return {}
+"""
+
+FAILING = """
+from pydantic import BaseModel
+from phasetune import Stage
+
+
+class Data(BaseModel):
+    def fingerprint(self, part: str) -> str:
+        raise {error}
+
+
+STAGES = (
+    Stage(name="train", params=BaseModel, function="data_that_fails:train", reads=("train",)),
+)
+
+
+def train(ctx, params):
+    return {{}}
 """

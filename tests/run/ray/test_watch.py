@@ -10,7 +10,8 @@ import pytest
 from phasetune import StoreError
 from phasetune.run.interrupt import Interrupted, StopSwitch
 from phasetune.run.ray import watch
-from phasetune.run.ray.watch import watched
+from phasetune.run.ray.head import HeadWatch
+from phasetune.run.ray.watch import head_watched, watched
 
 GONE = "gcs_server ended (exit code -9)"
 
@@ -93,3 +94,72 @@ def test_what_was_done_before_the_loss_counts(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_a_cluster_nothing_is_lost() -> None:
     assert watch.lost_process() is None
+
+
+class Head:
+    """One that was joined; `why` says why it is not heard."""
+
+    def __init__(self) -> None:
+        self.why: str | None = None
+        self.now = 0.0
+
+    def watch(self) -> HeadWatch:
+        return HeadWatch(
+            "head:1",
+            joined="one",
+            cluster=lambda _: "one",
+            silence=lambda _: self.why,
+            clock=lambda: self.now,
+        )
+
+
+@pytest.fixture
+def head(monkeypatch: pytest.MonkeyPatch) -> Head:
+    found = Head()
+    monkeypatch.setattr(watch, "_lost_head", threading.Event())
+    monkeypatch.setattr(watch, "_heads", [])
+    monkeypatch.setattr(watch, "head_watch", found.watch)
+    return found
+
+
+def test_a_head_lost_between_two_calls_is_told_instead_of_the_second(head: Head) -> None:
+    called = False
+
+    def calls() -> None:
+        nonlocal called
+        called = True
+
+    with head_watched():
+        (of_head,) = watch._heads
+        assert watched(lambda: 3, stop=StopSwitch()) == 3
+        head.why = "refused"
+        of_head.look()
+        head.now = 31.0
+        of_head.look()
+        with pytest.raises(StoreError, match=r"head:1 is lost since .*: refused; nothing"):
+            watched(calls, stop=StopSwitch())
+    assert not called
+
+
+def test_a_call_that_fails_since_the_head_is_gone_is_told_as_that(head: Head) -> None:
+    def fails() -> None:
+        head.why = "refused"
+        raise ConnectionError("socket closed")
+
+    with head_watched(), pytest.raises(StoreError, match="head:1 is lost since"):
+        watched(fails, stop=StopSwitch())
+
+
+@pytest.mark.parametrize("why", [None, "refused"], ids=["it is there", "it went at the very end"])
+def test_ray_is_told_to_leave_only_a_cluster_whose_head_is_there(
+    head: Head, why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    left: list[str] = []
+    monkeypatch.setattr(ray, "shutdown", lambda: left.append("left"))
+    with head_watched():
+        head.why = why
+    watch.shut_down()
+    assert left == (["left"] if why is None else [])
+    assert watch._heads == []

@@ -30,8 +30,16 @@ def test_a_uri_that_became_a_path_is_one_again(uri: str) -> None:
     assert as_given(Path(uri)) == uri
 
 
-def test_a_folder_stays_as_it_was_written() -> None:
-    assert as_given(Path("s3/results")) == "s3/results"
+@pytest.mark.parametrize(
+    "folder", ["s3/results", "./s3:/results", "/data/s3:/results", "adls3:/x", "s3"]
+)
+def test_a_folder_stays_as_it_was_written(folder: str) -> None:
+    assert as_given(folder) == folder
+
+
+def test_a_slash_too_few_is_no_folder() -> None:
+    assert as_given("s3:/bucket/x") == "s3://bucket/x"
+    assert as_given("file:/data/x") == "file:///data/x"
 
 
 @pytest.mark.parametrize(
@@ -52,6 +60,35 @@ def test_a_password_is_refused_and_not_shown() -> None:
     with pytest.raises(StoreError, match=r"carries a password.* AWS_SECRET_ACCESS_KEY") as refused:
         results_at("s3://me:hunter2@bucket/x")
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "client_secret=hunter2",
+        "sig=hunter2",
+        "region=eu&access_key=hunter2",
+        "region=eu;sig=hunter2",
+        "client%5Fsecret=hunter2",
+        "hunter2=",
+        "nonsense=1",
+    ],
+)
+def test_a_query_says_nothing_but_what_is_known_to_be_harmless(query: str) -> None:
+    with pytest.raises(StoreError, match=r"the URI s3://b/x says '.*' in its query") as refused:
+        results_at(f"s3://b/x?{query}")
+    assert "=hunter2" not in str(refused.value)
+
+
+def test_what_is_harmless_may_be_said() -> None:
+    uri = "s3://b/x?region=eu&scheme=http&endpoint_override=localhost%3A9000"
+    assert checked_uri(uri) == uri
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///x", "gs://?project_id=p"])
+def test_a_uri_without_a_bucket_is_refused(uri: str) -> None:
+    with pytest.raises(StoreError, match=r"names no bucket; write .*://BUCKET/FOLDER"):
+        results_at(uri)
 
 
 def test_a_space_is_refused() -> None:

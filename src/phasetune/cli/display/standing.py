@@ -16,8 +16,15 @@ from phasetune.run.events import Event, RunFailed
 from phasetune.run.picture.study import Picture
 from phasetune.run.whereabouts import Follower, State, Whereabouts
 from phasetune.select.words import decision_sentences
+from phasetune.store.driver_lock import begun_studies
 from phasetune.store.owner import Owner
-from phasetune.store.paths import StudyPaths, results_as_typed, results_at, shown_path
+from phasetune.store.paths import (
+    ResultsPaths,
+    StudyPaths,
+    results_as_typed,
+    results_at,
+    shown_path,
+)
 
 
 class StudyStanding:
@@ -44,7 +51,8 @@ class StudyStanding:
         told = [(event, self._narrative.lines(event)) for event in self._follower.new()]
         # A driver that ended between these two has said its last: it is told the next time.
         self.where = replace(before, picture=self._follower.picture)
-        self.report = None if self.where.state.is_open else report_document(self._paths)
+        is_kept = not self.where.state.is_open and self._paths.study.exists()
+        self.report = report_document(self._paths) if is_kept else None
         return told
 
     @property
@@ -60,12 +68,26 @@ def standings(results: str, study: str | None) -> list[StudyStanding]:
     Raises:
         StoreError: there is none, or what one left can't be read.
     """
-    chosen = chosen_studies(results_at(results).root, study)
+    chosen = _chosen(results_at(results), study)
     typed = results_as_typed(results)
     found = [StudyStanding(p, shown_path(typed.study(p.root.name).root)) for p in chosen]
     for standing in found:
         standing.read()
     return found
+
+
+def _chosen(paths: ResultsPaths, study: str | None) -> list[StudyPaths]:
+    """Also those that are so new that nothing but their driver's lock or lease is there."""
+    known = {one.root.name for one in paths.studies()}
+    begun = [paths.study(name) for name in sorted(begun_studies(paths) - known)]
+    new = [
+        one
+        for one in begun
+        if study in (None, one.root.name) and Follower(one).whereabouts.state.is_open
+    ]
+    if new and (study is not None or not known):
+        return new
+    return [*chosen_studies(paths.root, study), *new]
 
 
 def print_standings(

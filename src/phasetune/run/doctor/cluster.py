@@ -19,12 +19,13 @@ VISIT_SECONDS = 60.0
 def cluster_part(address: str, results: str | Path) -> Part:
     """The nodes of the cluster at an address, and what keeps them from executing runs."""
     from phasetune.run.ray.session import cluster
+    from phasetune.run.ray.watch import watched
 
     try:
         paths = results_at(results)
-        with cluster(address) as joined:
-            warnings = () if joined.warning is None else (joined.warning.removeprefix("warning: "),)
-            nodes, problems = _nodes(paths)
+        with cluster(address) as warning:
+            warnings = () if warning is None else (warning.removeprefix("warning: "),)
+            nodes, problems = watched(lambda: _nodes(paths), stop=StopSwitch())
     except PhasetuneError as error:
         return Part(facts={"address": address, "nodes": []}, problems=error.problems)
     facts = {"address": address, "nodes": nodes}

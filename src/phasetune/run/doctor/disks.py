@@ -11,7 +11,7 @@ from phasetune.run.budget import LEAST_FREE_SHARE, LEAST_NEED_BYTES
 from phasetune.run.doctor.part import Part, together
 from phasetune.store.paths import results_at
 from phasetune.store.remote.mirror import Mirror, open_mirror
-from phasetune.store.remote.objects import is_uri
+from phasetune.store.remote.uris import as_given, is_uri
 from phasetune.store.space import disk_free, size_text
 
 
@@ -21,8 +21,9 @@ def disk_part(results: str | Path) -> Part:
 
 
 def _results_part(results: str | Path) -> Part:
-    if is_uri(str(results)):
-        return _remote_part(str(results))
+    typed = as_given(results)
+    if is_uri(typed):
+        return _remote_part(typed)
     try:
         root = results_at(results).root
     except (StoreError, OSError) as error:

@@ -19,17 +19,27 @@ _FORM = re.compile(r"(?P<host>[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})
 _START = "start one with `RAY_AUTH_MODE=token ray start --head`"
 
 
+def named_address(address: str) -> str | None:
+    """HOST:PORT as it was said; None where this machine's cluster is meant, whichever that is.
+
+    Raises:
+        StudyError: what was said is no address.
+    """
+    if address != "auto":
+        return _checked(address, source="--address")
+    named = os.environ.get("RAY_ADDRESS")
+    return _checked(named, source="RAY_ADDRESS") if named and named != "auto" else None
+
+
 def resolved_address(address: str) -> str:
     """HOST:PORT of the cluster that is meant; nobody is asked.
 
     Raises:
         StudyError: it is no address, or `auto` finds no cluster on this machine, or several.
     """
-    if address != "auto":
-        return _checked(address, source="--address")
-    named = os.environ.get("RAY_ADDRESS")
-    if named and named != "auto":
-        return _checked(named, source="RAY_ADDRESS")
+    named = named_address(address)
+    if named is not None:
+        return named
     found = sorted(set(clusters_of_this_machine()))
     if not found:
         raise StudyError(
@@ -47,11 +57,13 @@ def resolved_address(address: str) -> str:
 def clusters_of_this_machine(processes: Path = Path("/proc")) -> Iterator[str]:
     """The address of each cluster that a raylet of this machine belongs to, private ones left out.
 
-    Whose environment can't be read is of another user.
+    Whose environment can't be read is of another user; whose network is another one is a container,
+    and its address may mean nothing here.
     """
+    network = _network(processes / "self")
     for folder in processes.glob("[0-9]*"):
         with suppress(OSError):
-            if (folder / "comm").read_text().strip() != "raylet":
+            if (folder / "comm").read_text().strip() != "raylet" or _network(folder) != network:
                 continue
             private = f"{PRIVATE_SWITCH}=0".encode()
             if private in (folder / "environ").read_bytes().split(b"\0"):
@@ -62,6 +74,11 @@ def clusters_of_this_machine(processes: Path = Path("/proc")) -> Iterator[str]:
                 for word in words
                 if word.startswith("--gcs-address=")
             )
+
+
+def _network(process: Path) -> Path:
+    """What the kernel calls the network that a process sees."""
+    return (process / "ns" / "net").readlink()
 
 
 def _checked(address: str, *, source: str) -> str:

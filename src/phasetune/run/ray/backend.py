@@ -5,21 +5,24 @@ own, and `Tuner.restore` is never used (it does not fail closed). Workers record
 raises, so for Tune a run fails only when its worker dies; then it is tried again (`tries`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 from phasetune.errors import StoreError
 from phasetune.run.backend import failed
+from phasetune.run.changes import study_environment
 from phasetune.run.events import Listener, Noticed
 from phasetune.run.interrupt import StopSwitch
 from phasetune.run.machine import device_for
+from phasetune.run.ray.address import named_address
+from phasetune.run.ray.environments import NodeEnvironments
 from phasetune.run.ray.measuring import measured_on_cluster
 from phasetune.run.ray.nodes import Nodes, fits_any
 from phasetune.run.ray.placement import Ask, Placement, bundles
 from phasetune.run.ray.session import cluster
-from phasetune.run.ray.storage import tune_storage
+from phasetune.run.ray.storage import own_staging, tune_storage
 from phasetune.run.ray.temporary import refuse_without_room, temporary_folder
 from phasetune.run.ray.terminal import Terminal
 from phasetune.run.ray.trainable import (
@@ -29,7 +32,7 @@ from phasetune.run.ray.trainable import (
     execute_in_worker,
     flat_for_tune,
 )
-from phasetune.run.ray.tries import Cause, Tries, most_deaths, run_that_died, verdict
+from phasetune.run.ray.tries import Tries, cause_told, most_deaths, run_that_died, verdict
 from phasetune.run.ray.watch import watched
 from phasetune.run.request import RunRequest, RunState
 from phasetune.store.artifacts import ArtifactStore
@@ -46,6 +49,8 @@ class RayBackend:
     def __init__(
         self, study: Study, *, log: Path, address: str | None, max_concurrent: int | None
     ) -> None:
+        if address is not None:
+            named_address(address)  # a mistyped one is refused before anything is made
         self._study = study
         self._address = address
         self._max_concurrent = max_concurrent or study.max_concurrent_trials
@@ -53,27 +58,48 @@ class RayBackend:
         self._entered = ExitStack()
         self._placement = Placement(study)
         self._nodes = Nodes()
+        self._environments = NodeEnvironments(study.numerics)
         self._warning: str | None = None
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it joins a cluster, which has machines of its own."""
+        return self._address is not None
 
     @property
     def device(self) -> str:
         """Of a private cluster what this machine has; of a joined one what it says."""
-        if self._address is not None:
+        if self.is_joined:
             return "cuda" if self._placement.gpus else "cpu"
         return device_for(self._placement.gpus)
 
     def __enter__(self) -> Self:
-        if self._address is None:
+        if not self.is_joined:
             self._warning = refuse_without_room(temporary_folder())
-        with self._terminal.quietly():
-            joined = self._entered.enter_context(cluster(self._address))
-            self._warning = self._warning or joined.warning
-            self._placement.look()
+        with self._terminal.quietly(), ExitStack() as entered:
+            warning = entered.enter_context(cluster(self._address))
+            self._warning = self._warning or warning
+            watched(self._placement.look, stop=StopSwitch())
+            self._entered = entered.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._terminal.quietly():
             self._entered.close()
+
+    def environments(self, *, uses_gpu: bool, stop: StopSwitch) -> Sequence[Mapping[str, Any]]:
+        """Of a private cluster the class of this machine; of a joined one those of the nodes that
+        a run could go to.
+
+        Raises:
+            StudyError: there is no such node, or it doesn't answer.
+            StoreError: the cluster is gone.
+        """
+        if not self.is_joined:
+            return (study_environment(self._study, uses_gpu=uses_gpu),)
+        with self._terminal.quietly():
+            ask = self._placement.ask(uses_gpu=uses_gpu)
+            return watched(lambda: self._environments.of(ask, stop=stop), stop=stop)
 
     def execute(self, wave: Sequence[RunRequest], *, listener: Listener, stop: StopSwitch) -> None:
         """Execute the runs; after it each is in the store, has a failure, or was stopped.
@@ -89,7 +115,7 @@ class RayBackend:
             self._warning = None
         self._terminal.tells(listener)
         jobs = _jobs(wave)
-        with self._terminal.quietly():
+        with self._terminal.quietly(), own_staging():
             results = watched(lambda: self._fit(jobs, listener, stop), stop=stop)
         self._settle(jobs, results, listener, stop)
 
@@ -104,7 +130,7 @@ class RayBackend:
         callback = WaveCallback(jobs, listener, self._terminal, max_failures=limit)
         attempt, asks = jobs[0][0].attempt, self._asks(jobs, listener, stop)
         fits, storage = fits_any(asks), tune_storage(attempt.parent)
-        if self._address is not None:
+        if self.is_joined:
             self._nodes.refuse_unfit(jobs[0][0], fits=fits, listener=listener, stop=stop)
         trainable = tune.with_parameters(execute_in_worker, jobs=jobs, max_failures=limit)
         most = most_deaths(runs=max(map(len, jobs)), max_failures=limit)
@@ -134,7 +160,9 @@ class RayBackend:
         self._placement.look()
         return self._placement.asks(
             jobs,
-            measure=lambda request, ask: measured_on_cluster(request, ask=ask, stop=stop),
+            measure=lambda request, ask: measured_on_cluster(
+                request, ask=ask, listener=listener, stop=stop
+            ),
             tell=lambda message: listener.notify(Noticed(message=message)),
         )
 
@@ -146,7 +174,7 @@ class RayBackend:
             metrics = {} if result is None else result.metrics or {}
             request = next((r for r in job if r.run.key == metrics.get(KEY)), job[0])
             if result is not None and result.error is not None:
-                self._record_death(job, listener)
+                self._record_death(job, str(result.error), listener)
             elif metrics.get(STATE) == RunState.REFUSED:
                 raise StoreError(f"{request.label}: {metrics.get(REASON)}")
             elif metrics.get(STATE) == RunState.DONE:
@@ -156,20 +184,23 @@ class RayBackend:
                     f"{request.label}: Tune ended the run without a result; see {request.attempt}"
                 )
 
-    def _record_death(self, job: Sequence[RunRequest], listener: Listener) -> None:
-        """The last resort: no worker lived long enough to record the failure.
+    def _record_death(self, job: Sequence[RunRequest], words: str, listener: Listener) -> None:
+        """The last resort: no worker lived long enough to record the failure; `words` are Ray's.
 
-        Tune gives up at once where a worker dies while it is handed another run. Such a run is
-        left without an end, and is executed in another attempt.
+        Tune gives up at once, and tells nobody, where a worker dies while it is handed another run.
+        Such a run was never begun: it is left without an end, and is executed in another attempt.
         """
         request = run_that_died(job)
         if request is None:
             return
         limit = self._study.max_failures
         tries = Tries(request, max_failures=limit)
-        deaths = tries.deaths() or [Cause.WORKER_DIED]
-        if verdict(deaths, max_failures=limit).is_tried_again:
-            message = f"{request.label}: {tries.told(deaths[-1])}; it is tried again"
+        if tries.place() is not None:  # it was begun, and nobody noted why that ended
+            tries.note_death(cause_told(words), words)
+        deaths = tries.deaths()
+        if not deaths or verdict(deaths, max_failures=limit).is_tried_again:
+            cause = deaths[-1] if deaths else cause_told(words)
+            message = f"{request.label}: {tries.told(cause)}; it is tried again"
             listener.notify(Noticed(message=message))
             return
         listener.notify(failed(request, tries.give_up()))

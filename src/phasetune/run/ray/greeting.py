@@ -23,6 +23,8 @@ def silence(address: str, *, timeout_seconds: float = 3.0) -> str | None:
             return None if _is_encrypted() else _silence_of(connection)
     except OSError as error:
         return f"no Ray head answers there ({error.strerror or error})"
+    except UnicodeError as error:  # a host that no name service can be asked for, such as a..b
+        return f"no Ray head answers there ({error})"
 
 
 def _silence_of(connection: socket.socket) -> str | None:

@@ -74,21 +74,36 @@ def _way(unheard: str) -> str:
 
 
 def _asked(place: str) -> dict[str, Any]:
-    """What the head said to a process of its own; empty where it said nothing in time."""
+    """What the head said to a process of its own.
+
+    Raises:
+        StudyError: it said nothing in time, or could not be asked.
+    """
     try:
         done = subprocess.run(  # noqa: S603 - this program
             [sys.executable, "-m", "phasetune.run.ray.probe", place],
             capture_output=True,
+            text=True,
             timeout=PROBE_SECONDS,
             check=False,
         )
-        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (subprocess.TimeoutExpired, IndexError, ValueError):
+    except subprocess.TimeoutExpired:
         raise StudyError(
             f"--address {place}: a head is there, but tells nothing of itself within "
             f"{PROBE_SECONDS:g} s; look at its log, gcs_server.out, or start it again"
         ) from None
+    if done.returncode != 0:
+        raise StudyError(
+            f"--address {place}: the head could not be asked: {_last_line(done)}; nothing was "
+            "started, so the same command may be tried again"
+        )
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return said
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"the process that asked ended with {done.returncode}"
 
 
 def _token_problem(said: dict[str, Any]) -> str | None:

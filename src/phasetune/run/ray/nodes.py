@@ -102,7 +102,7 @@ class Nodes:
         problems = list(_problems(new, found))
         if problems:
             raise StudyError(problems)
-        self._fit |= {node.id for node in new}
+        self._fit |= found.keys()  # who left meanwhile is visited when it is there again
 
 
 @contextmanager
@@ -142,7 +142,8 @@ def visited(
         ready, _ = ray.wait(list(pending), timeout=_POLL_SECONDS)
         for reference in ready:
             node = pending.pop(reference)
-            found[node.id] = _found(reference, node, asked.mark)
+            answer = _found(reference, node, asked.mark)
+            found |= {} if answer is None else {node.id: answer}
         waited = time.monotonic() - began
         if waited > _QUIET_SECONDS and pending and not is_told:
             is_told = True
@@ -157,20 +158,30 @@ def visited(
     return {node: answer for node, answer in found.items() if node in alive}
 
 
-def _found(reference: Any, node: LivingNode, mark: Mark | None) -> Found:
+def _found(reference: Any, node: LivingNode, mark: Mark | None) -> Found | None:
+    """What the node answered; None where it left meanwhile."""
     import ray
+    from ray.exceptions import NodeDiedError, TaskUnschedulableError, WorkerCrashedError
 
     try:
         found: Found = ray.get(reference)
+    except (NodeDiedError, TaskUnschedulableError):  # what takes nothing fits a living one
+        return None
+    except WorkerCrashedError as error:
+        lack = f"the process that looked there died ({_last_line(error)}); look at Ray's logs there"
+        return Found(software={}, lacks=(lack,))
     except Exception as error:  # whatever keeps a machine from executing a function of ours
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        text = lines[-1].strip() if lines else type(error).__name__
-        lack = f"it can't execute phasetune ({text[:300]}); install the same there"
+        lack = f"it can't execute phasetune ({_last_line(error)}); install the same there"
         return Found(software={}, lacks=(lack,))
     if mark is None or found.lacks or _is_answered(mark, node):
         return found
     lack = f"what it writes to the results at {mark.shown} is not seen here; mount the same storage"
     return Found(software=found.software, lacks=(lack,))
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
 
 
 def _is_answered(mark: Mark, node: LivingNode) -> bool:

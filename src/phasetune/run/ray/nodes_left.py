@@ -1,5 +1,6 @@
 """Tells that no machine is left that a run could go to, while Tune waits for one in silence."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,12 +34,19 @@ class NodesLeft(Callback):  # type: ignore[misc] # Ray ships no types
         self._is_told = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its callbacks beside the experiment; nothing of ours belongs there."""
-        return dict.fromkeys(self.__dict__)
+        """Tune pickles its callbacks beside the experiment; nothing of ours belongs there. A
+        restored Tuner has nobody to tell, so there it never looks.
+        """
+        never = {"_clock": time.monotonic, "_next_look": math.inf}
+        return {**dict.fromkeys(self.__dict__), **never}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Look every five seconds."""
+        """Look, as often as Tune has time for it."""
         del iteration, trials, info
+        self.look()
+
+    def look(self) -> None:
+        """Look every five seconds."""
         now = self._clock()
         if now < self._next_look:
             return

@@ -9,12 +9,14 @@ from typing import Any
 from phasetune.errors import StudyError
 from phasetune.run.packing import GpuParts, NotMeasured, StepMemory
 from phasetune.run.request import RunRequest
-from phasetune.study.resources import AUTO, Resources, rounded_down
+from phasetune.study.resources import AUTO, SMALLEST_PART, Resources, rounded_down
 from phasetune.study.schema import Study
 
 ACCELERATOR = "ray.io/accelerator-type"
+_NODE_ID = "ray.io/node-id"
 _OWN_LABELS = "ray.io/"
 Labels = tuple[tuple[str, str], ...]
+Kind = tuple[float, float, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,12 @@ class Node:
         own = [f"{k}={v}" for k, v in self.labels.items() if not k.startswith(_OWN_LABELS)]
         named = ", ".join([*filter(None, [self.labels.get(ACCELERATOR)]), *own])
         return f"{self.cpus:g} CPU and {self.gpus:g} GPU" + (f" ({named})" if named else "")
+
+    @property
+    def kind(self) -> Kind:
+        """Equal for nodes that have the same, such as one that was lost and joined again."""
+        own = frozenset((key, value) for key, value in self.labels.items() if key != _NODE_ID)
+        return self.cpus, self.gpus, own
 
     def has(self, labels: Labels) -> bool:
         """Whether it has all of these labels."""
@@ -74,7 +82,8 @@ def ask_of(
     """What one run takes.
 
     By default one GPU where a node that fits has one, with its share of that node's CPUs (of
-    several nodes the least, so that no GPU is left without); else as many CPUs as it has threads.
+    several nodes the least, so that no GPU is left without; where GPUs or their parts are more than
+    the CPUs, less than one); else as many CPUs as it has threads.
     `part` is what `auto` means for it.
     """
     labels = _labels(asked, uses_gpu=uses_gpu)
@@ -98,8 +107,10 @@ def _gpu(asked: Resources, fitting: Sequence[Node], part: float) -> float:
 
 def _cpu(fitting: Sequence[Node], gpu: float, threads: int) -> float:
     if gpu:  # of a third, rounded down, the CPUs are a third as well
-        shares = (math.floor(node.cpus * gpu / node.gpus + 0.005) for node in fitting)
-        return float(max(1, min(shares, default=1)))
+        shares = (node.cpus * gpu / node.gpus for node in fitting if node.cpus)
+        least = min(shares, default=1.0)
+        whole = math.floor(least + 0.005)
+        return float(whole) or max(SMALLEST_PART, rounded_down(least))
     return max(1.0, min(float(threads), max((node.cpus for node in fitting), default=1.0)))
 
 
@@ -109,6 +120,13 @@ def most_on_one_gpu(asked: Resources, nodes: Sequence[Node], *, threads: int) ->
     fitting = [node for node in nodes if node.has(labels) and node.gpus >= 1]
     each = asked.cpu or float(threads)
     return max(1, int(min((node.cpus / node.gpus // each for node in fitting), default=1)))
+
+
+def types_of_gpus(asked: Resources, nodes: Sequence[Node]) -> list[str]:
+    """The types of GPUs that a run may get, by Ray's names."""
+    labels = _labels(asked, uses_gpu=True)
+    fitting = [node for node in nodes if node.has(labels) and node.gpus >= 1]
+    return sorted({node.labels.get(ACCELERATOR, "unknown") for node in fitting})
 
 
 def refuse_unavailable(asks: Iterable[Ask], nodes: Sequence[Node]) -> None:
@@ -143,22 +161,29 @@ def bundles(ask: Ask) -> Any:
 
 
 class Placement:
-    """What the runs of a study take of its cluster, wave by wave."""
+    """What the runs of a study take of its cluster, wave by wave.
+
+    A node that was there in this command and is gone counts still, since it may come back: else the
+    runs of one study would go to GPUs or to CPUs by chance. Tune waits for it (`nodes_left` tells).
+    """
 
     def __init__(self, study: Study) -> None:
         self._asked = study.resources_per_trial
         self._threads = study.numerics.threads
         self._parts = GpuParts()
         self._nodes: tuple[Node, ...] = ()
+        self._is_told = False
 
     def look(self) -> None:
-        """Take note of the nodes that are there now."""
-        self._nodes = live_nodes()
+        """Take note of the nodes that are there now, beside those that were there before."""
+        now = live_nodes()
+        kinds = {node.kind for node in now}
+        self._nodes = (*now, *(node for node in self._nodes if node.kind not in kinds))
 
     @property
     def gpus(self) -> float:
         """How many GPUs a run takes whose stage uses them."""
-        return self._ask(uses_gpu=True).gpu
+        return self.ask(uses_gpu=True).gpu
 
     def asks(
         self,
@@ -167,23 +192,39 @@ class Placement:
         measure: Callable[[RunRequest, Ask], StepMemory | NotMeasured],
         tell: Callable[[str], None],
     ) -> list[Ask]:
-        """What each job takes; its runs are of one stage. For `auto` steps are measured.
+        """What each job takes; its runs are of one stage. For `auto` steps are measured, where all
+        GPUs are of one type.
 
         Raises:
             StudyError: as for `refuse_unavailable`.
         """
-        whole = [self._ask(uses_gpu=job[0].run.uses_gpu) for job in jobs]
+        whole = [self.ask(uses_gpu=job[0].run.uses_gpu) for job in jobs]
         refuse_unavailable(whole, self._nodes)
         if self._asked.gpu != AUTO or not any(ask.gpu for ask in whole):
             return whole
+        types = types_of_gpus(self._asked, self._nodes)
+        if len(types) > 1:
+            self._tell_types(types, tell)
+            return whole
         parts = self._parts.of(
             [request for job in jobs for request in job],
-            measure=lambda request: measure(request, self._ask(uses_gpu=True)),
+            measure=lambda request: measure(request, self.ask(uses_gpu=True)),
             most_at_once=most_on_one_gpu(self._asked, self._nodes, threads=self._threads),
             tell=tell,
         )
         runs = [job[0].run for job in jobs]
-        return [self._ask(uses_gpu=run.uses_gpu, part=parts.get(run.stage, 1.0)) for run in runs]
+        return [self.ask(uses_gpu=run.uses_gpu, part=parts.get(run.stage, 1.0)) for run in runs]
 
-    def _ask(self, *, uses_gpu: bool, part: float = 1.0) -> Ask:
+    def _tell_types(self, types: Sequence[str], tell: Callable[[str], None]) -> None:
+        if not self._is_told:
+            self._is_told = True
+            tell(
+                f"warning: resources_per_trial.gpu: auto, but the GPUs are of several types "
+                f"({', '.join(types)}), and a part of one may be too small on another; each run "
+                "takes a whole GPU. Ask for one type (resources_per_trial.accelerator), or for a "
+                "part that fits on all of them"
+            )
+
+    def ask(self, *, uses_gpu: bool, part: float = 1.0) -> Ask:
+        """What a run takes; `part` is what `auto` means for it."""
         return ask_of(self._asked, self._nodes, threads=self._threads, uses_gpu=uses_gpu, part=part)

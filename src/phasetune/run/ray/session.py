@@ -8,16 +8,16 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from phasetune.errors import StoreError, StudyError
 from phasetune.run.ray.address import PRIVATE_SWITCH
+from phasetune.run.ray.aside import bounded
 from phasetune.run.ray.guardian import guarded
 from phasetune.run.ray.joining import Head, reach
 from phasetune.run.ray.own_groups import own_groups
 from phasetune.run.ray.temporary import own_session, remove_session, temporary_folder
 from phasetune.run.ray.token import AUTHENTICATION, keep_token, make_token
-from phasetune.run.ray.watch import bounded, lost_process, shut_down
+from phasetune.run.ray.watch import head_watched, lost_process, shut_down
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -36,26 +36,25 @@ _PRIVATE = {PRIVATE_SWITCH: "0"}
 
 ARENAS = "MALLOC_ARENA_MAX"
 """Of glibc, read when a worker starts. With one arena threads, and so the trainable, take memory
-from the heap that `allocator` keeps; with one of their own they would map large blocks anew."""
+from the heap that `allocator` keeps; with one of their own they would map large blocks anew.
+Workers of a joined cluster have what its nodes were started with: a runtime environment would cost
+a quarter of a second or more at each worker's start, where one is ready else."""
 
 _DEFAULTS = {AUTHENTICATION: "token", ARENAS: "1"}
+
+_PATIENT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "86400"}
+"""Where a head is silent for a minute, Ray's core ends the process that has joined, without a word.
+`head` says when a head is lost, and that takes less."""
 
 JOIN_SECONDS = 60.0
 """Ray looks 30 s for a node of the cluster on this machine."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """What a Ray cluster has in all; `warning` is what should be known of one that was joined."""
-
-    cpus: float
-    gpus: float
-    warning: str | None = None
-
-
 @contextlib.contextmanager
-def cluster(address: str | None) -> Iterator[Cluster]:
+def cluster(address: str | None) -> Iterator[str | None]:
     """Start a private local cluster, or join the one at an address; end what was started.
+
+    Gives what should be known of one that was joined, or None.
 
     What Ray leaves of a private one on the disk is removed, but where it lost one of its processes.
     A process that is connected to Ray already keeps its connection. Where the environment says
@@ -68,9 +67,9 @@ def cluster(address: str | None) -> Iterator[Cluster]:
     with environment({**ENVIRONMENT, **chosen}):
         import ray
 
-        with contextlib.nullcontext() if ray.is_initialized() else _connected(address) as warning:
-            found = ray.cluster_resources()
-            yield Cluster(cpus=found.get("CPU", 1.0), gpus=found.get("GPU", 0.0), warning=warning)
+        connected = contextlib.nullcontext() if ray.is_initialized() else _connected(address)
+        with connected as warning, head_watched():
+            yield warning
 
 
 def _connected(address: str | None) -> contextlib.AbstractContextManager[str | None]:
@@ -96,7 +95,8 @@ def _private() -> Iterator[None]:
 def _joined(address: str) -> Iterator[str | None]:
     keep_token()
     head = reach(address)
-    with environment({AUTHENTICATION: "token" if head.asks_for_token else "disabled"}):
+    mode = "token" if head.asks_for_token else "disabled"
+    with environment({AUTHENTICATION: mode, **_PATIENT}):
         _read_environment_anew()
         try:
             _join(head)

@@ -159,8 +159,9 @@ def _study(workload: WorkloadRequest, fingerprints: Mapping[str, str]) -> Iterat
 def _data(workload: WorkloadRequest, wanted: Mapping[str, str]) -> Iterator[str]:
     try:
         here = fingerprints_here(workload, _remembered())
-    except (PhasetuneError, OSError, ValueError) as error:
-        yield f"the data can't be read there: {error}; put it under the same path on all machines"
+    except Exception as error:  # whatever the workload's own code raises
+        why = str(error).strip() or type(error).__name__
+        yield f"the data can't be read there: {why}; put it under the same path on all machines"
         return
     others = [part for part, fingerprint in wanted.items() if here.get(part) != fingerprint]
     if others:

@@ -2,23 +2,24 @@
 
 When the server that knows a cluster (GCS) dies, Ray's core blocks for a minute in calls that no
 signal interrupts, and ends the process then; without its raylet it waits for ever. So such a call
-is made in a thread of its own, and the main thread looks after Ray's processes meanwhile, or after
-the head of a cluster that was joined (`head`).
+is made in a thread of its own, and the main thread looks after Ray's processes meanwhile, or hears
+of the head of a cluster that was joined, which is watched all the time (`head`).
 """
 
 import atexit
-import ctypes
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from phasetune.errors import PhasetuneError, StoreError
 from phasetune.run.interrupt import StopSwitch
-from phasetune.run.ray.head import head_watch
+from phasetune.run.ray.aside import end_thread, started
+from phasetune.run.ray.head import HeadWatch, head_watch, looking
 
 SHUTDOWN_SECONDS = 20.0
 _POLL_SECONDS = 0.2
@@ -26,6 +27,8 @@ _NEEDED = ("gcs_server", "raylet")
 
 Result = TypeVar("Result")
 
+_heads: list[HeadWatch] = []
+"""Of the cluster that this process has joined; none without one."""
 _lost_head = threading.Event()
 
 
@@ -50,33 +53,39 @@ def watched(call: Callable[[], Result], *, stop: StopSwitch) -> Result:
         Interrupted: the cluster that this process started is gone, and an end was asked for.
         StoreError: it is gone by itself, or the head of the one that it joined.
     """
-    (future, thread), head = _started(call), head_watch()
+    _refuse_lost_head()
+    future, thread = started(call)
     try:
         while not wait([future], timeout=_POLL_SECONDS).done:
             _raise_if_lost(stop)
-            if head is not None:
-                _noted(head.refuse_lost)
+            _refuse_lost_head()
     except BaseException:
-        _end_thread(thread)
+        end_thread(thread)
         raise
     if future.exception() is not None:
         _raise_if_lost(stop)
-        if head is not None and not isinstance(future.exception(), PhasetuneError):
-            _noted(head.refuse_silent)
+        if not isinstance(future.exception(), PhasetuneError):
+            _refuse_silent_head()
     return future.result()
 
 
-def bounded(call: Callable[[], Result], *, seconds: float) -> Result:
-    """Call something that calls Ray, and wait no longer than this for it.
-
-    Raises:
-        TimeoutError: it goes on, for nobody.
+@contextmanager
+def head_watched() -> Iterator[None]:
+    """Within the block the head of the cluster that this process has joined is looked after, if it
+    has joined one; at its end it is found out whether that can be left as usual.
     """
-    future, thread = _started(call)
-    if not wait([future], timeout=seconds).done:
-        _end_thread(thread)
-        raise TimeoutError(f"it took longer than {seconds:g} s")
-    return future.result()
+    head = head_watch()
+    if head is None:
+        yield
+        return
+    _heads.append(head)
+    try:
+        with looking(head):
+            yield
+    finally:
+        with suppress(StoreError):
+            _refuse_silent_head()
+        _heads.remove(head)
 
 
 def shut_down() -> None:
@@ -94,7 +103,7 @@ def shut_down() -> None:
         return
     if lost_process() is not None and worker._global_node is not None:
         worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
-    future, _ = _started(ray.shutdown)
+    future, _ = started(ray.shutdown)
     if wait([future], timeout=SHUTDOWN_SECONDS).done:
         future.result()
 
@@ -109,9 +118,22 @@ def end_without_ray(code: str | int | None) -> None:
         os._exit(code if isinstance(code, int) else 1)
 
 
-def _noted(refuse: Callable[[], None]) -> None:
+def _refuse_lost_head() -> None:
+    with _noting_loss():
+        for head in _heads:
+            head.refuse_lost()
+
+
+def _refuse_silent_head() -> None:
+    with _noting_loss():
+        for head in _heads:
+            head.refuse_silent()
+
+
+@contextmanager
+def _noting_loss() -> Iterator[None]:
     try:
-        refuse()
+        yield
     except StoreError:
         _lost_head.set()
         raise
@@ -128,25 +150,3 @@ def _raise_if_lost(stop: StopSwitch) -> None:
         f"Ray's {lost}, and with it the cluster that runs were executed in; nothing is lost, run "
         "again"
     )
-
-
-def _started(call: Callable[[], Result]) -> tuple[Future[Result], threading.Thread]:
-    """A thread that the end of the program does not wait for."""
-    future: Future[Result] = Future()
-
-    def go() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # it is raised where it is waited for
-            future.set_exception(error)
-
-    thread = threading.Thread(target=go, daemon=True)
-    thread.start()
-    return future, thread
-
-
-def _end_thread(thread: threading.Thread) -> None:
-    """End a thread as soon as it is back from Ray's core; it has nobody left to work for."""
-    if thread.ident is not None:
-        ended = ctypes.py_object(SystemExit)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ended)

@@ -15,7 +15,10 @@ from phasetune.store.remote.names import (
 from phasetune.store.remote.objects import ObjectState
 
 SMALL_BYTES = 1 << 16
-"""Smaller documents are brought each time: within a second they may change and keep their size."""
+SETTLED_NS = 5_000_000_000
+"""Smaller documents are brought again where they were brought so soon after they were written:
+within a second, which is all that some storages tell, they may change and keep their size.
+"""
 
 
 def is_due(name: str, there: ObjectState, here: os.stat_result | None) -> bool:
@@ -24,7 +27,16 @@ def is_due(name: str, there: ObjectState, here: os.stat_result | None) -> bool:
         return here is None or not grows(name) or there.size > here.st_size
     if is_of_artifact(name) or grows(name):
         return False
-    return there.size < SMALL_BYTES or there.changed_ns != here.st_mtime_ns
+    if there.changed_ns != here.st_mtime_ns:
+        return True
+    return there.size < SMALL_BYTES and not _was_settled(there, here)
+
+
+def _was_settled(there: ObjectState, here: os.stat_result) -> bool:
+    """Whether it was brought when it had been as it is for a while; storages that don't tell when
+    something was written are asked each time.
+    """
+    return there.changed_ns > 0 and here.st_ctime_ns - there.changed_ns > SETTLED_NS
 
 
 def is_outdated(name: str, here: os.stat_result, there: ObjectState | None) -> bool:

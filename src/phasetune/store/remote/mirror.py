@@ -8,7 +8,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from phasetune.store.remote.mirror_folder import Mirror as Mirror
 from phasetune.store.remote.uris import checked_uri
 
 _MARKER = ".mirror.json"
+_MIRRORS = "mirrors"
+_NAMED_BY = (CACHE, "XDG_CACHE_HOME", "HOME")
 _known: dict[Path, Mirror] = {}
 
 
@@ -26,10 +28,11 @@ def open_mirror(uri: str) -> Mirror:
     """The mirror of the results at a URI, whose folder is made; nothing is brought yet.
 
     Raises:
-        StoreError: pyarrow can't open the URI, or what it names can't be reached.
+        StoreError: pyarrow can't open the URI, or what it names can't be reached; or this machine
+            has no folder for mirrors.
     """
     uri = checked_uri(uri)
-    root = Path(_mirrors()) / hashlib.sha256(uri.encode()).hexdigest()[:16]
+    root = (machine_folder() / _MIRRORS) / hashlib.sha256(uri.encode()).hexdigest()[:16]
     mirror = _known.get(root) or Mirror(root, uri)
     if not (root / _MARKER).exists():
         mirror.check()
@@ -44,12 +47,23 @@ def mirror_of(path: Path) -> Mirror | None:
         StoreError: it lies where a mirror was whose marker is gone.
     """
     mirrors, text = _mirrors(), str(path)
-    if not text.startswith(mirrors) or len(text) <= len(mirrors) + 1:
+    if mirrors is None or not text.startswith(mirrors):
         return None
-    root = Path(mirrors, text[len(mirrors) + 1 :].partition("/")[0])
+    root = Path(mirrors, text[len(mirrors) :].partition("/")[0])
     if root not in _known:
         _known[root] = _marked(root)
     return _known[root]
+
+
+def shown_path(path: Path) -> str:
+    """What people call a path: in the mirror of results at a URI, its place there."""
+    mirror = mirror_of(path)
+    return str(path) if mirror is None else mirror.shown(path)
+
+
+def away(path: Path) -> str:
+    """What people can do with a damaged file before they run again; a copy here would come back."""
+    return "move it away" if mirror_of(path) is None else "delete it there"
 
 
 def bring(path: Path) -> None:
@@ -141,11 +155,16 @@ def _marked(root: Path) -> Mirror:
         ) from error
 
 
-def _mirrors() -> str:
-    return _mirrors_of(os.environ.get(CACHE), os.environ.get("XDG_CACHE_HOME"))
+def _mirrors() -> str | None:
+    return _mirrors_of(*map(os.environ.get, _NAMED_BY))
 
 
 @cache
-def _mirrors_of(*_named: str | None) -> str:
-    """Remembered by what names it, since it is asked for with each path of a plain folder too."""
-    return str(machine_folder() / "mirrors")
+def _mirrors_of(*_named: str | None) -> str | None:
+    """What the path of each mirror begins with; None where this machine has no folder for them, and
+    so none. Remembered by what names it, since it is asked for with each path of a plain folder
+    too.
+    """
+    with suppress(StoreError):
+        return f"{machine_folder() / _MIRRORS}/"
+    return None

@@ -145,13 +145,13 @@ class Mirror:
         return sum(self.listing.at_or_below(self.name(path)).values())
 
     def share(self, path: Path) -> None:
-        """Upload a file as it is now, such as a log that grows.
+        """Upload a file as it is now; but no log over a longer one, which is newer.
 
         Raises:
             StoreError: the storage can't be reached.
         """
         name = self.name(path)
-        if not is_of_this_machine(name):
+        if not is_of_this_machine(name) and not (grows(name) and self._is_longer_there(path)):
             self._asked(lambda: self.objects.put(path, name))
             self.listing.put(name, path.stat().st_size)
 
@@ -186,6 +186,10 @@ class Mirror:
             StoreError: it can't be reached, or there is no such bucket; the way out is named.
         """
         self._asked(self.objects.check)
+
+    def _is_longer_there(self, path: Path) -> bool:
+        there = self._asked(lambda: self.objects.size(self.name(path)))
+        return there is not None and there > path.stat().st_size
 
     def _rename(self, source: Path, target: Path) -> None:
         old, new = self.name(source), self.name(target)

@@ -1,14 +1,27 @@
-"""Objects below a URI, as pyarrow opens it: named bytes that are put, read, listed and deleted."""
+"""Objects below a URI, as pyarrow opens it: named bytes that are put, read, listed and deleted.
 
+What is written appears there when its stream is closed, and pyarrow closes one also when an error
+leaves it half filled. So no signal ends a write in the middle, and a stream that an error left is
+never closed: what was there before stays.
+"""
+
+import ctypes
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from phasetune.store.remote.opening import as_os_errors, opened
+from phasetune.store.remote.undisturbed import undisturbed
 from phasetune.store.remote.uris import is_uri as is_uri
 
 _CHUNK = 1 << 22
+_MAY_BE_GONE = ("NO_SUCH_KEY", "NOT_FOUND", "INTERNAL_FAILURE")
+"""What is said of one that went once its stream was open; the last of those that are shorter than
+what the storage says of that.
+"""
 _WITH_BUCKETS = ("s3", "gcs", "abfs")
 
 
@@ -65,36 +78,30 @@ class RemoteObjects:
         return None if found is None else found.size
 
     def get(self, name: str, target: Path) -> None:
-        """Copy an object into a file."""
-        with (
-            as_os_errors(),
-            self._files.open_input_stream(self._path(name)) as source,
-            target.open("wb") as file,
-        ):
+        """Copy an object into a file; FileNotFoundError where there is none any more."""
+        with self._reading(name) as source, target.open("wb") as file:
             while chunk := source.read(_CHUNK):
                 file.write(chunk)
 
     def put(self, source: Path, name: str) -> None:
         """Copy a file's content to an object; whoever reads it sees all of it or the one before."""
-        with as_os_errors(), source.open("rb") as file:
-            chunk = file.read(_CHUNK)  # first: what can't be read leaves no half of itself there
-            with self._files.open_output_stream(self._path(name)) as target:
-                while chunk:
-                    target.write(chunk)
-                    chunk = file.read(_CHUNK)
+        with source.open("rb") as file:
+            undisturbed(lambda: self._write(name, _chunks(file)))
 
     def read(self, name: str) -> bytes | None:
         """An object's content; None where there is none."""
         if self.size(name) is None:
             return None
-        with as_os_errors(), self._files.open_input_stream(self._path(name)) as source:
-            content: bytes = source.read()
+        try:
+            with self._reading(name) as source:
+                content: bytes = source.read()
+        except FileNotFoundError:
+            return None  # it went meanwhile
         return content
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace an object's content."""
-        with as_os_errors(), self._files.open_output_stream(self._path(name)) as target:
-            target.write(content)
+        """Replace an object's content; as for `put`."""
+        undisturbed(lambda: self._write(name, iter([content])))
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object without bringing it here."""
@@ -124,6 +131,28 @@ class RemoteObjects:
             found: list[Any] = self._files.get_file_info(selector)
         return found
 
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Any]:
+        try:
+            with as_os_errors(), self._files.open_input_stream(self._path(name)) as source:
+                yield source
+        except OSError as error:
+            if any(mark in str(error) for mark in _MAY_BE_GONE) and self.size(name) is None:
+                raise FileNotFoundError(f"{name} went while it was read") from error
+            raise
+
+    def _write(self, name: str, chunks: Iterator[bytes]) -> None:
+        first = next(chunks, b"")  # before the stream is open: most files have no more
+        with as_os_errors():
+            target = self._files.open_output_stream(self._path(name))
+            try:
+                target.write(first)
+                _write_rest(target, chunks)
+            except BaseException:
+                _never_close(target)
+                raise
+            target.close()
+
     def _path(self, name: str) -> str:
         return f"{self._base}/{name}".rstrip("/")
 
@@ -141,6 +170,25 @@ class RemoteObjects:
     @cached_property
     def _opened(self) -> tuple[Any, str]:
         return opened(self.uri)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    """A file's content; a short chunk is the last one, so that small files are read at once."""
+    chunk = file.read(_CHUNK)
+    yield chunk
+    while len(chunk) == _CHUNK:
+        chunk = file.read(_CHUNK)
+        yield chunk
+
+
+def _write_rest(target: Any, chunks: Iterable[bytes]) -> None:
+    for chunk in chunks:
+        target.write(chunk)
+
+
+def _never_close(target: Any) -> None:
+    """Not even when the interpreter ends: its last reference would close it, and so complete it."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(target))
 
 
 def _state(info: Any) -> ObjectState:
