@@ -2,7 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-BENCHMARKS = lstm_step fit_epoch profile_epoch allocator many_trials enqueueing sharing storage runs_through_ray
+BENCHMARKS = lstm_step fit_epoch profile_epoch allocator many_trials enqueueing sharing storage runs_through_ray \
+  two_workers makespan three_nodes
 
 .PHONY: run test torture bench clean
 
@@ -21,7 +22,7 @@ torture: $(VENV)/installed-dev ## kills, crashes, full disks, damaged files, bad
 	$(BIN)/python -m pytest -n auto --dist load -m "torture and not ray"
 	$(BIN)/python -m pytest -m "torture and ray"
 
-bench: $(VENV)/installed-dev ## measurements, side by side; about fifteen minutes
+bench: $(VENV)/installed-dev ## measurements, side by side; about an hour
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean: ## forget the environment, not the results

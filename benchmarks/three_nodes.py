@@ -185,7 +185,8 @@ def losses(folder: Path) -> None:
 def main() -> None:
     reason = why_not_apart()
     if reason is not None:
-        sys.exit(reason)
+        print(reason)
+        return
     with tempfile.TemporaryDirectory() as folder:
         costs(Path(folder))
         losses(Path(folder))
