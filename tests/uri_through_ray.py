@@ -3,6 +3,7 @@
 For a process of its own: the workers of a cluster that runs already don't know the storage.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from phasetune import StoreError, Study, StudyOutcome, analysis, restore_tuner, 
 from phasetune.run.interrupt import Interrupted
 from phasetune.store import lease_places
 from phasetune.store.remote.mirror import mirror_of
+from scripted import PAUSE
 from stored import StopsAt
 
 STUDY = Study.model_validate(
@@ -22,7 +24,7 @@ STUDY = Study.model_validate(
         "workload": "scripted",
         "import_from": [str(TESTS)],
         "seed": 11,
-        "params": {"prepare": {"steps": 2}, "train": {"steps": 4}},
+        "params": {"prepare": {"steps": 2}, "train": {"steps": 20}},
         "objective": {"metric": "score"},
         "phases": [{"name": "value", "grid": {"train.value": [0.2, 0.6]}}],
         "final": {"refit": False, "test": False},
@@ -31,9 +33,13 @@ STUDY = Study.model_validate(
 
 
 def begin_and_end(server: ObjectServer, uri: str, folder: Path) -> None:
-    """Raises AssertionError, which the test sees."""
+    """Raises AssertionError, which the test sees.
+
+    A run takes longer than the two seconds after which a worker looks whether it is to stop.
+    """
     lease_places.SETTLE_SECONDS = 0.0
     plain = run_study(STUDY, results=folder / "plain", in_process=True)
+    os.environ[PAUSE] = "0.3"
     with on(folder / "first"), pytest.raises(Interrupted):
         run_study(STUDY, results=uri, listener=StopsAt(4))
     names = server.names(f"{uri}/shared/phases/value/attempts/0002")
