@@ -132,7 +132,9 @@ def test_a_signal_while_runs_wait_for_their_turn(
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("killed", ["driver", "gcs_server", "raylet"])
+@pytest.mark.parametrize(
+    "killed", ["driver", "gcs_server", pytest.param("raylet", marks=pytest.mark.torture)]
+)
 def test_what_a_kill_leaves_ends_soon_and_the_same_command_goes_on(
     scripted_study: StudyMaker, tmp_path: Path, killed: str
 ) -> None:
